@@ -1,0 +1,121 @@
+/**
+ * What the operator has asked for, as plain immutable values. The control plane makes a new Configuration
+ * for each change and hands it whole to the data plane; nobody edits one that has been published.
+ * What the balancer has learnt (counters, blacklists, tracked clients) is state and lives in shared tables.
+ */
+import type { AclEntry } from './acl.js';
+import type { Endpoint } from './address.js';
+
+/** Upper bounds. Tables reserve address space for them (memory is committed by the kernel when touched). */
+export const MAX_SERVERS = 65_536;
+export const MAX_CLIENTS = 1_048_576;
+export const MAX_CONNECTIONS = 1_048_576;
+export const MAX_ACLS = 10;
+
+/** Slots of the two servers that stand outside the table; they index the shared state like any other slot. */
+export const EMERGENCY_SLOT = MAX_SERVERS;
+export const ABUSE_SLOT = MAX_SERVERS + 1;
+
+/** "No slot": no server, no client. */
+export const NONE = -1;
+
+/** "No slot yet": only connects in progress (`pending_max`) are in the way, so it is worth waiting. */
+export const LATER = -2;
+
+export type FastClose = 'off' | 'up' | 'down' | 'both';
+
+/** One row of the server table as configured. `port` 0 or no endpoint: the slot is empty and takes nothing. */
+export interface ServerSpec {
+  readonly endpoint: Endpoint | undefined;
+  /** Soft limit on simultaneous connections, 0 = none. */
+  readonly max: number;
+  /** Limit for returning clients, 0 = none beyond `max`. */
+  readonly hard: number;
+  readonly weight: number;
+  readonly prio: number;
+  /** Index of the ACL that says which clients it serves; an empty list admits all. */
+  readonly acl: number;
+}
+
+export interface Settings {
+  readonly abortOnError: boolean;
+  readonly acceptBatch: number;
+  readonly ascii: boolean;
+  readonly blacklistSec: number;
+  readonly clientAcl: number;
+  readonly clientsMax: number;
+  readonly connectTimeoutSec: number;
+  readonly connectionsMax: number;
+  readonly controlAcl: number;
+  readonly debug: number;
+  readonly dummy: boolean;
+  readonly fastClose: FastClose;
+  readonly hash: boolean;
+  /** Seconds without a byte in either direction after which a connection is closed, 0 = never. */
+  readonly idleTimeoutSec: number;
+  /** Connections to servers that are kept open ahead of demand. */
+  readonly idlers: number;
+  readonly keepalive: boolean;
+  readonly listenBacklog: number;
+  /** Connects in progress to one server beyond which it takes no new client. */
+  readonly pendingMax: number;
+  readonly prio: boolean;
+  readonly roundRobin: boolean;
+  /** Local address for connections to servers, undefined = the kernel's choice. */
+  readonly source: Endpoint | undefined;
+  readonly stubborn: boolean;
+  readonly tarpitAcl: number;
+  readonly tcpNodelay: boolean;
+  /** Seconds a client is remembered, 0 = until its slot is needed. */
+  readonly trackingSec: number;
+  readonly weight: boolean;
+}
+
+export interface Configuration {
+  readonly settings: Settings;
+  /** Index = slot. */
+  readonly servers: readonly ServerSpec[];
+  readonly emergency: ServerSpec | undefined;
+  readonly abuse: ServerSpec | undefined;
+  /** Index = ACL number; always MAX_ACLS long. */
+  readonly acls: readonly (readonly AclEntry[])[];
+}
+
+export const defaultSettings: Settings = {
+  abortOnError: false,
+  acceptBatch: 100,
+  ascii: false,
+  blacklistSec: 30,
+  clientAcl: 0,
+  clientsMax: 2048,
+  connectTimeoutSec: 3,
+  connectionsMax: 500,
+  controlAcl: 0,
+  debug: 0,
+  dummy: false,
+  fastClose: 'off',
+  hash: false,
+  idleTimeoutSec: 0,
+  idlers: 0,
+  keepalive: false,
+  listenBacklog: 511,
+  pendingMax: 100,
+  prio: false,
+  roundRobin: false,
+  source: undefined,
+  stubborn: false,
+  tarpitAcl: NONE,
+  tcpNodelay: false,
+  trackingSec: 0,
+  weight: false,
+};
+
+export const emptySlot: ServerSpec = { endpoint: undefined, max: 0, hard: 0, weight: 0, prio: 0, acl: 0 };
+
+export const emptyConfiguration: Configuration = {
+  settings: defaultSettings,
+  servers: [],
+  emergency: undefined,
+  abuse: undefined,
+  acls: Array.from({ length: MAX_ACLS }, () => []),
+};

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Counters } from './counters.js';
+import { onThreads } from './threads.worker.js';
+
+test('Counters are exact when sums pass 2^31, 2^32 and 2^33', () => {
+  const counters = new Counters(new SharedArrayBuffer(Counters.bytes(3) + 8), 8, 3);
+  const steps = [0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 31 + 1, 2 ** 32 - 1, 2 ** 32 - 1, 5, 2 ** 31, 2 ** 32 - 1];
+  let sum = 0;
+  for (const step of steps) {
+    counters.add(1, step);
+    sum += step;
+    assert.equal(counters.read(1), sum, `after adding ${step}`);
+  }
+  assert.equal(counters.read(0), 0);
+  assert.equal(counters.read(2), 0);
+});
+
+test('Counters read the right sum when a writer has not carried yet', () => {
+  const buffer = new SharedArrayBuffer(8);
+  const counters = new Counters(buffer, 0, 1);
+  const cells = new Int32Array(buffer);
+  counters.add(0, 2 ** 31 - 1);
+  Atomics.add(cells, 0, 10);
+  assert.equal(counters.read(0), 2 ** 31 + 9);
+  Atomics.add(cells, 1, 1);
+  assert.equal(counters.read(0), 2 ** 31 + 9);
+});
+
+test('Counters lose nothing and never step back when four threads add', async () => {
+  const buffer = new SharedArrayBuffer(Counters.bytes(1));
+  const counters = new Counters(buffer, 0, 1);
+  const n = 2 ** 14 + 5;
+  const done = onThreads(4, 'count', () => ({ buffer, times: 200_000, n }));
+  let ended = false;
+  done.finally(() => {
+    ended = true;
+  });
+  let last = 0;
+  while (!ended) {
+    for (let i = 0; i < 1000; i++) {
+      const now = counters.read(0);
+      assert.ok(now >= last, `${now} after ${last}`);
+      last = now;
+    }
+    await new Promise(setImmediate);
+  }
+  await done;
+  assert.equal(counters.read(0), 800_000 * n);
+});

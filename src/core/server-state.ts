@@ -1,0 +1,160 @@
+/**
+ * What has been learnt about servers, shared by all threads and kept when the configuration changes. A server
+ * has a record of 64 bytes, a cache line, so that threads busy with different servers do not disturb each other:
+ *
+ *   cell  0 connections   1 connects pending   2 blacklisted (0 or 1)   3 turn of its group
+ *   cells 4-5 blacklisted until (64-bit)       6-7 sent   8-9 received   10-11 connects   12-13 failures
+ *
+ * Reserved for MAX_SERVERS and the two servers outside the table; memory is committed when it is touched.
+ */
+import { MAX_SERVERS } from './configuration.js';
+import { Counters } from './counters.js';
+
+export interface ServerStateMemory {
+  readonly records: SharedArrayBuffer;
+  readonly totals: SharedArrayBuffer;
+}
+
+const RECORDS = MAX_SERVERS + 2;
+const RECORD_BYTES = 64;
+const CELLS = RECORD_BYTES / 4;
+const PENDING = 1;
+const BLACKLISTED = 2;
+const TURN = 3;
+
+/** Positions of the 64-bit fields in a record, in units of eight bytes. */
+const LONGS = RECORD_BYTES / 8;
+const UNTIL = 2;
+const SENT = 3;
+const RECEIVED = 4;
+const CONNECTS = 5;
+const FAILURES = 6;
+
+/** The only cell of `totals`. */
+const IN_USE = 0;
+
+export class ServerState {
+  readonly #cells: Int32Array;
+  readonly #longs: BigInt64Array;
+  readonly #counters: Counters;
+  readonly #totals: Int32Array;
+
+  constructor(memory: ServerStateMemory) {
+    this.#cells = new Int32Array(memory.records);
+    this.#longs = new BigInt64Array(memory.records);
+    this.#counters = new Counters(memory.records, 0, RECORDS * LONGS);
+    this.#totals = new Int32Array(memory.totals);
+  }
+
+  static allocate(): ServerStateMemory {
+    return {
+      records: new SharedArrayBuffer(RECORDS * RECORD_BYTES),
+      totals: new SharedArrayBuffer(4),
+    };
+  }
+
+  connections(slot: number): number {
+    return Atomics.load(this.#cells, slot * CELLS);
+  }
+
+  /** Connects in progress. */
+  pending(slot: number): number {
+    return Atomics.load(this.#cells, slot * CELLS + PENDING);
+  }
+
+  /** Takes a place for a connection and its connect, unless `limit` or `pendingLimit` (0 = none) is reached. */
+  tryEnter(slot: number, limit: number, pendingLimit: number): boolean {
+    if (!addBelow(this.#cells, slot * CELLS, limit)) return false;
+    if (addBelow(this.#cells, slot * CELLS + PENDING, pendingLimit)) return true;
+    this.leave(slot);
+    return false;
+  }
+
+  settled(slot: number): void {
+    Atomics.sub(this.#cells, slot * CELLS + PENDING, 1);
+  }
+
+  leave(slot: number): void {
+    Atomics.sub(this.#cells, slot * CELLS, 1);
+  }
+
+  /** Milliseconds of the monotonic clock, 0 = not blacklisted. */
+  blacklistedUntil(slot: number): number {
+    // The flag spares the servers that are well, which is all of them mostly, the BigInt.
+    if (Atomics.load(this.#cells, slot * CELLS + BLACKLISTED) === 0) return 0;
+    return Number(Atomics.load(this.#longs, slot * LONGS + UNTIL));
+  }
+
+  setBlacklistedUntil(slot: number, ms: number): void {
+    if (ms > 0) Atomics.store(this.#longs, slot * LONGS + UNTIL, BigInt(Math.ceil(ms)));
+    // After the time: who sees the flag sees the time that belongs to it.
+    Atomics.store(this.#cells, slot * CELLS + BLACKLISTED, ms > 0 ? 1 : 0);
+  }
+
+  addSent(slot: number, bytes: number): void {
+    this.#counters.add(slot * LONGS + SENT, bytes);
+  }
+
+  addReceived(slot: number, bytes: number): void {
+    this.#counters.add(slot * LONGS + RECEIVED, bytes);
+  }
+
+  addConnect(slot: number): void {
+    this.#counters.add(slot * LONGS + CONNECTS, 1);
+  }
+
+  addFailure(slot: number): void {
+    this.#counters.add(slot * LONGS + FAILURES, 1);
+  }
+
+  sent(slot: number): number {
+    return this.#counters.read(slot * LONGS + SENT);
+  }
+
+  received(slot: number): number {
+    return this.#counters.read(slot * LONGS + RECEIVED);
+  }
+
+  connects(slot: number): number {
+    return this.#counters.read(slot * LONGS + CONNECTS);
+  }
+
+  failures(slot: number): number {
+    return this.#counters.read(slot * LONGS + FAILURES);
+  }
+
+  connectionsInUse(): number {
+    return Atomics.load(this.#totals, IN_USE);
+  }
+
+  /** Takes one of `limit` connections over all threads; never more, not for an instant. */
+  tryTakeConnection(limit: number): boolean {
+    return limit > 0 && addBelow(this.#totals, IN_USE, limit);
+  }
+
+  releaseConnection(): void {
+    Atomics.sub(this.#totals, IN_USE, 1);
+  }
+
+  /**
+   * Whose turn it is among `n` servers: 1, 2 ... n-1, 0, 1 ... over all threads. Groups that take turns apart
+   * (one priority, say) each have the cursor of their first server.
+   */
+  nextInTurn(n: number, leader = 0): number {
+    const index = leader * CELLS + TURN;
+    for (;;) {
+      const turn = Atomics.load(this.#cells, index);
+      const next = (turn + 1) % n;
+      if (Atomics.compareExchange(this.#cells, index, turn, next) === turn) return next;
+    }
+  }
+}
+
+/** Adds one to a cell that is below `limit` (0 = no limit). Not add-and-undo: that would refuse others meanwhile. */
+function addBelow(cells: Int32Array, index: number, limit: number): boolean {
+  for (;;) {
+    const before = Atomics.load(cells, index);
+    if (limit > 0 && before >= limit) return false;
+    if (Atomics.compareExchange(cells, index, before, before + 1) === before) return true;
+  }
+}
