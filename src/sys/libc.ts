@@ -1,0 +1,78 @@
+/**
+ * The C library's functions that Pen calls, typed. Pointers are numbers (addresses of memory from
+ * `memory.ts`): koffi passes a number in 0.1 us, a Buffer in 0.17 us.
+ */
+import { SystemError } from './errno.js';
+import { koffi } from './ffi.js';
+
+export interface Libc {
+  syscall(number: number, a: number, b: number, c: number, d: number, e: number, f: number): number;
+  mmap(address: number, length: number, prot: number, flags: number, fd: number, offset: number): number;
+  munmap(address: number, length: number): number;
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: number, length: number): number;
+  listen(fd: number, backlog: number): number;
+  shutdown(fd: number, how: number): number;
+  close(fd: number): number;
+  send(fd: number, data: number, length: number, flags: number): number;
+  getpeername(fd: number, address: number, length: number): number;
+  getsockname(fd: number, address: number, length: number): number;
+  getsockopt(fd: number, level: number, option: number, value: number, length: number): number;
+  setsockopt(fd: number, level: number, option: number, value: number, length: number): number;
+  eventfd(initial: number, flags: number): number;
+  write(fd: number, data: number, length: number): number;
+  chroot(path: string): number;
+  getrlimit(resource: number, limits: number): number;
+  setrlimit(resource: number, limits: number): number;
+  getpwnam(name: string): number;
+  openlog(ident: number, option: number, facility: number): void;
+  syslog(priority: number, format: string, type: 'const char *', line: string): void;
+}
+
+const prototypes: Record<keyof Libc, string> = {
+  syscall: 'long syscall(long, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t)',
+  mmap: 'intptr_t mmap(uintptr_t, size_t, int, int, int, long)',
+  munmap: 'int munmap(uintptr_t, size_t)',
+  socket: 'int socket(int, int, int)',
+  bind: 'int bind(int, uintptr_t, unsigned int)',
+  listen: 'int listen(int, int)',
+  shutdown: 'int shutdown(int, int)',
+  close: 'int close(int)',
+  send: 'long send(int, uintptr_t, size_t, int)',
+  getpeername: 'int getpeername(int, uintptr_t, uintptr_t)',
+  getsockname: 'int getsockname(int, uintptr_t, uintptr_t)',
+  getsockopt: 'int getsockopt(int, int, int, uintptr_t, uintptr_t)',
+  setsockopt: 'int setsockopt(int, int, int, uintptr_t, unsigned int)',
+  eventfd: 'int eventfd(unsigned int, int)',
+  write: 'long write(int, uintptr_t, size_t)',
+  chroot: 'int chroot(const char *)',
+  getrlimit: 'int getrlimit(int, uintptr_t)',
+  setrlimit: 'int setrlimit(int, uintptr_t)',
+  getpwnam: 'uintptr_t getpwnam(const char *)',
+  openlog: 'void openlog(uintptr_t, int, int)',
+  syslog: 'void syslog(int, const char *, ...)',
+};
+
+let bound: Libc | undefined;
+
+/** The bound functions; throws where there is no FFI or no such C library. */
+export function libc(): Libc {
+  if (bound === undefined) {
+    const library = koffi().load(null);
+    const functions: Record<string, unknown> = {};
+    for (const [name, prototype] of Object.entries(prototypes)) functions[name] = library.func(prototype);
+    bound = functions as unknown as Libc;
+  }
+  return bound;
+}
+
+/** errno of this thread's last call; ask at once. */
+export function lastErrno(): number {
+  return koffi().errno();
+}
+
+/** Turns -1 into a SystemError. */
+export function check(result: number, syscall: string, subject?: string): number {
+  if (result < 0) throw new SystemError(syscall, lastErrno(), subject);
+  return result;
+}

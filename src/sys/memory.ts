@@ -1,0 +1,29 @@
+/** Memory outside the JavaScript heap, at addresses that stay: what the kernel may write to while we look away. */
+import { SystemError } from './errno.js';
+import { koffi } from './ffi.js';
+import { lastErrno, libc } from './libc.js';
+import { MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from './uapi/mman.js';
+
+export interface Mapping {
+  /** User-space addresses are below 2^53, so a plain number holds them exactly. */
+  readonly address: number;
+  readonly bytes: number;
+  readonly buffer: ArrayBuffer;
+}
+
+/** Zeroed anonymous memory, page aligned; committed by the kernel when touched. Lives until `unmap`. */
+export function mapAnonymous(bytes: number): Mapping {
+  return map(bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/** Maps `bytes` of a descriptor, shared (io_uring's rings). */
+export function map(bytes: number, flags: number, fd: number, offset: number): Mapping {
+  const address = Number(libc().mmap(0, bytes, PROT_READ | PROT_WRITE, flags, fd, offset));
+  if (address === MAP_FAILED || address < 0) throw new SystemError('mmap', lastErrno());
+  return { address, bytes, buffer: koffi().view(BigInt(address), bytes) };
+}
+
+/** The caller must hold no view that it will still use. */
+export function unmap(mapping: Mapping): void {
+  libc().munmap(mapping.address, mapping.bytes);
+}

@@ -1,0 +1,71 @@
+/**
+ * struct sockaddr_in, sockaddr_in6 and sockaddr_un <-> Endpoint, on Linux's layouts:
+ *
+ *   sockaddr_in   family:16 port:16be address:32be
+ *   sockaddr_in6  family:16 port:16be flowinfo:32 address:128be scope:32
+ *   sockaddr_un   family:16 path (NUL-terminated, or by length)
+ */
+import type { Endpoint, IpWords } from '../core/address.js';
+import { AF_INET, AF_INET6, AF_UNIX, UNIX_PATH_MAX } from './uapi/socket.js';
+
+/** ::ffff:0:0/96, the third word of an IPv4-mapped address. */
+const MAPPED = 0xffff;
+
+export function familyOf(endpoint: Endpoint): number {
+  if (endpoint.kind === 'unix') return AF_UNIX;
+  return endpoint.family === 4 ? AF_INET : AF_INET6;
+}
+
+/** Writes the address at `offset` and returns its length in bytes; throws a RangeError on a path that is too long. */
+export function writeSockaddr(view: DataView, offset: number, endpoint: Endpoint): number {
+  view.setUint16(offset, familyOf(endpoint), true);
+  if (endpoint.kind === 'unix') {
+    const path = Buffer.from(endpoint.path);
+    if (path.length >= UNIX_PATH_MAX) {
+      throw new RangeError(`cannot use socket path "${endpoint.path}": longer than ${UNIX_PATH_MAX - 1} bytes`);
+    }
+    for (let i = 0; i < path.length; i++) view.setUint8(offset + 2 + i, path[i] as number);
+    view.setUint8(offset + 2 + path.length, 0);
+    return 2 + path.length + 1;
+  }
+  view.setUint16(offset + 2, endpoint.port, false);
+  if (endpoint.family === 4) {
+    view.setInt32(offset + 4, endpoint.address[3], false);
+    view.setFloat64(offset + 8, 0);
+    return 16;
+  }
+  view.setUint32(offset + 4, 0);
+  for (let i = 0; i < 4; i++) view.setInt32(offset + 8 + 4 * i, endpoint.address[i] as number, false);
+  view.setUint32(offset + 24, 0);
+  return 28;
+}
+
+/** Reads the IP address at `offset` into `words` (IPv4 as IPv4-mapped); returns the port, -1 if it is no IP address. */
+export function readIpSockaddr(view: DataView, offset: number, words: Int32Array): number {
+  const family = view.getUint16(offset, true);
+  if (family === AF_INET) {
+    words[0] = 0;
+    words[1] = 0;
+    words[2] = MAPPED;
+    words[3] = view.getInt32(offset + 4, false);
+  } else if (family === AF_INET6) {
+    for (let i = 0; i < 4; i++) words[i] = view.getInt32(offset + 8 + 4 * i, false);
+  } else {
+    words.fill(0);
+    return -1;
+  }
+  return view.getUint16(offset + 2, false);
+}
+
+/** The endpoint at `offset`, `length` bytes long. */
+export function readSockaddr(view: DataView, offset: number, length: number): Endpoint {
+  const words = new Int32Array(4);
+  const port = readIpSockaddr(view, offset, words);
+  if (port >= 0) {
+    const family = view.getUint16(offset, true) === AF_INET ? 4 : 6;
+    return { kind: 'ip', family, address: [...words] as unknown as IpWords, port };
+  }
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + offset + 2, Math.max(0, length - 2));
+  const end = bytes.indexOf(0);
+  return { kind: 'unix', path: Buffer.from(end < 0 ? bytes : bytes.subarray(0, end)).toString() };
+}

@@ -1,0 +1,142 @@
+/**
+ * Stream sockets by system call, for the engines that work on descriptors. Errors come back as -errno, so that
+ * the hot path makes no exceptions.
+ */
+import { unlinkSync } from 'node:fs';
+import type { Endpoint } from '../core/address.js';
+import { type Libc, lastErrno, libc } from './libc.js';
+import { type Mapping, mapAnonymous } from './memory.js';
+import { familyOf, readIpSockaddr, readSockaddr, writeSockaddr } from './sockaddr.js';
+import * as uapi from './uapi/socket.js';
+
+/** A C struct sockaddr at an address that stays. */
+export interface Sockaddr {
+  readonly family: number;
+  readonly address: number;
+  readonly length: number;
+}
+
+export class StreamSockets {
+  readonly #libc: Libc = libc();
+  /** A page of scratch: an address at 0, its length at 128, an option's value at 136. */
+  readonly #scratch: Mapping = mapAnonymous(4096);
+  readonly #view = new DataView(this.#scratch.buffer);
+  readonly #addressLength = new Int32Array(this.#scratch.buffer, 128, 1);
+  readonly #option = new Int32Array(this.#scratch.buffer, 136, 2);
+  /** Endpoints are immutable, so each is laid out once. */
+  readonly #sockaddrs = new WeakMap<Endpoint, Sockaddr>();
+  #page: Mapping = mapAnonymous(65_536);
+  #used = 0;
+
+  /** The C form of an endpoint; valid as long as the process lives. */
+  sockaddr(endpoint: Endpoint): Sockaddr {
+    let known = this.#sockaddrs.get(endpoint);
+    if (known === undefined) {
+      if (this.#used + uapi.SOCKADDR_STORAGE_BYTES > this.#page.bytes) {
+        this.#page = mapAnonymous(65_536);
+        this.#used = 0;
+      }
+      const length = writeSockaddr(new DataView(this.#page.buffer), this.#used, endpoint);
+      known = { family: familyOf(endpoint), address: this.#page.address + this.#used, length };
+      this.#used += uapi.SOCKADDR_STORAGE_BYTES;
+      this.#sockaddrs.set(endpoint, known);
+    }
+    return known;
+  }
+
+  /** A blocking stream socket of that family (`extraType`: SOCK_NONBLOCK for readiness engines), or -errno. */
+  create(family: number, extraType: number): number {
+    return this.#result(this.#libc.socket(family, uapi.SOCK_STREAM | uapi.SOCK_CLOEXEC | extraType, 0));
+  }
+
+  /**
+   * Binds and listens, or -errno. No SO_REUSEPORT: a second listener on the port is an error. An IPv6 wildcard
+   * takes IPv4 clients too.
+   */
+  listen(endpoint: Endpoint, backlog: number, extraType: number): number {
+    const target = this.sockaddr(endpoint);
+    const fd = this.create(target.family, extraType);
+    if (fd < 0) return fd;
+    if (target.family !== uapi.AF_UNIX) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEADDR, 1);
+    if (target.family === uapi.AF_INET6) this.#set(fd, uapi.IPPROTO_IPV6, uapi.IPV6_V6ONLY, 0);
+    let result = this.#result(this.#libc.bind(fd, target.address, target.length));
+    if (result === 0) result = this.#result(this.#libc.listen(fd, backlog));
+    if (result === 0) return fd;
+    this.#libc.close(fd);
+    return result;
+  }
+
+  /** Sets the local address of a socket that is going to connect; the port is chosen at connect time. */
+  bindSource(fd: number, source: Endpoint): number {
+    const local = this.sockaddr(source);
+    this.#set(fd, uapi.IPPROTO_IP, uapi.IP_BIND_ADDRESS_NO_PORT, 1);
+    return this.#result(this.#libc.bind(fd, local.address, local.length));
+  }
+
+  boundTo(fd: number): Endpoint {
+    this.#addressLength[0] = uapi.SOCKADDR_STORAGE_BYTES;
+    this.#libc.getsockname(fd, this.#scratch.address, this.#scratch.address + 128);
+    return readSockaddr(this.#view, 0, this.#addressLength[0] as number);
+  }
+
+  /** Reads the peer's IP address into `words`; returns its port, -1 for a Unix socket, -errno (ENOTCONN) if it has gone. */
+  peer(fd: number, words: Int32Array): number {
+    this.#addressLength[0] = uapi.SOCKADDR_STORAGE_BYTES;
+    if (this.#libc.getpeername(fd, this.#scratch.address, this.#scratch.address + 128) < 0) {
+      words.fill(0);
+      return -lastErrno();
+    }
+    return readIpSockaddr(this.#view, 0, words);
+  }
+
+  setNoDelay(fd: number): void {
+    this.#set(fd, uapi.IPPROTO_TCP, uapi.TCP_NODELAY, 1);
+  }
+
+  setKeepAlive(fd: number): void {
+    this.#set(fd, uapi.SOL_SOCKET, uapi.SO_KEEPALIVE, 1);
+  }
+
+  /** The next close sends a reset. */
+  setResetOnClose(fd: number): void {
+    this.#option[0] = 1;
+    this.#option[1] = 0;
+    this.#libc.setsockopt(fd, uapi.SOL_SOCKET, uapi.SO_LINGER, this.#scratch.address + 136, 8);
+  }
+
+  /** Bytes that the kernel took without waiting, or -errno. */
+  sendNow(fd: number, address: number, length: number): number {
+    return this.#result(this.#libc.send(fd, address, length, uapi.MSG_DONTWAIT | uapi.MSG_NOSIGNAL));
+  }
+
+  shutdownWrite(fd: number): void {
+    this.#libc.shutdown(fd, uapi.SHUT_WR);
+  }
+
+  /** Refuses new clients and lets another socket have the port, before the descriptor is closed. */
+  shutdownListener(fd: number): void {
+    this.#libc.shutdown(fd, uapi.SHUT_RDWR);
+  }
+
+  close(fd: number): void {
+    this.#libc.close(fd);
+  }
+
+  #set(fd: number, level: number, option: number, value: number): void {
+    this.#option[0] = value;
+    this.#libc.setsockopt(fd, level, option, this.#scratch.address + 136, 4);
+  }
+
+  #result(value: number): number {
+    return value < 0 ? -lastErrno() : value;
+  }
+}
+
+/** Removes the file of a Unix listener; it may have gone, or be out of reach after privileges were dropped. */
+export function removeSocketFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Nothing depends on it: the next start finds it stale and removes it.
+  }
+}
