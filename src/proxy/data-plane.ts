@@ -1,0 +1,47 @@
+/**
+ * The data plane as the control plane sees it: configurations go in, snapshots come out. Implemented by
+ * `workers.ts` (worker threads); everything here is called on the main thread.
+ */
+import type { Endpoint } from '../core/address.js';
+import type { ClientTable } from '../core/client-table.js';
+import type { Configuration } from '../core/configuration.js';
+import type { ServerState } from '../core/server-state.js';
+import type { EngineName } from '../engine/engine.js';
+
+/** What `connection N` shows. Sockets are -1 and the state 0 where there is none. */
+export interface ConnectionSnapshot {
+  readonly index: number;
+  readonly state: number;
+  readonly clientSocket: number;
+  readonly serverSocket: number;
+  /** Slot in the client table, -1 if untracked. */
+  readonly client: number;
+  /** Slot in the server table, -1 if none. */
+  readonly server: number;
+  /** 1 while the connection to the server is being made. */
+  readonly pending: number;
+}
+
+export interface DataPlane {
+  readonly engine: EngineName;
+  /** Why that engine, for the log. */
+  readonly engineReason: string;
+  readonly servers: ServerState;
+  readonly clients: ClientTable;
+  /** Publishes a configuration: connections accepted after this call obey it. */
+  configure(configuration: Configuration): void;
+  /** Listens there and, once that works, no longer where it did. Rejects with a SystemError, changing nothing. */
+  listen(endpoint: Endpoint): Promise<void>;
+  readonly listening: Endpoint | undefined;
+  /** Idle connections to servers that are held right now. */
+  idlers(): number;
+  connectionsInUse(): number;
+  /** undefined if N is out of range. */
+  connection(index: number): ConnectionSnapshot | undefined;
+  /** The connection that a socket belongs to, -1 if none. */
+  connectionOfSocket(socket: number): number;
+  /** False if N is out of range. */
+  closeConnection(index: number): boolean;
+  /** Stops accepting, closes every connection, ends the workers. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,55 @@
+/** What the main thread and a worker say to each other. Plain values; shared memory travels once, at the start. */
+import type { Endpoint } from '../core/address.js';
+import type { ClientTableMemory } from '../core/client-table.js';
+import type { Configuration } from '../core/configuration.js';
+import type { ServerStateMemory } from '../core/server-state.js';
+import type { EngineName } from '../engine/engine.js';
+import type { ConnectionMemory } from './connection-table.js';
+
+export interface WorkerStart {
+  readonly engine: EngineName;
+  readonly configuration: Configuration;
+  readonly servers: ServerStateMemory;
+  readonly clients: ClientTableMemory;
+  readonly connections: ConnectionMemory;
+  /** One Int32: the number of messages sent so far; a worker that finds it ahead of its own count has mail. */
+  readonly mail: SharedArrayBuffer;
+  /** Connections that the descriptor limit leaves room for. */
+  readonly connectionCapacity: number;
+}
+
+export interface ConfigurationChanges extends Partial<Omit<Configuration, 'acls'>> {
+  /** By ACL number. */
+  readonly acls: ReadonlyMap<number, Configuration['acls'][number]>;
+}
+
+export type ToWorker =
+  /** Only the parts that have changed: what stays the same object need not be compiled again. */
+  | { readonly type: 'configure'; readonly changes: ConfigurationChanges }
+  | { readonly type: 'listen'; readonly endpoint: Endpoint }
+  | { readonly type: 'close'; readonly connection: number }
+  | { readonly type: 'stop' };
+
+export type FromWorker =
+  | { readonly type: 'started'; readonly wakeDescriptor: number }
+  | { readonly type: 'listening'; readonly endpoint: Endpoint }
+  | { readonly type: 'listenFailed'; readonly errno: number }
+  | { readonly type: 'log'; readonly line: string }
+  | { readonly type: 'stopped' };
+
+/** What must be sent to someone who has `before` so that he has `after`. */
+export function changesBetween(before: Configuration, after: Configuration): ConfigurationChanges {
+  const acls = new Map([...after.acls.entries()].filter(([number, entries]) => entries !== before.acls[number]));
+  return {
+    acls,
+    ...(before.settings !== after.settings && { settings: after.settings }),
+    ...(before.servers !== after.servers && { servers: after.servers }),
+    ...(before.emergency !== after.emergency && { emergency: after.emergency }),
+    ...(before.abuse !== after.abuse && { abuse: after.abuse }),
+  };
+}
+
+export function withChanges(before: Configuration, changes: ConfigurationChanges): Configuration {
+  const acls = before.acls.map((entries, number) => changes.acls.get(number) ?? entries);
+  return { ...before, ...changes, acls };
+}

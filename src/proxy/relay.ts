@@ -1,0 +1,87 @@
+/**
+ * The relay: bytes of a connected pair, both ways, until both ways have ended. A direction is always in one of
+ * three positions, so at most one buffer of it is under way and its order is kept:
+ *
+ *        ┌────────► receiving ──data──► sending ──sent──┐
+ *        └──────────────────────────────────────────────┘
+ *                       │ end of stream
+ *                       ▼
+ *                     ended      (the other side's sending direction is shut down, its receiving goes on)
+ *
+ * Hot path: positional numbers, no objects, no closures.
+ */
+import type { ClientTable } from '../core/client-table.js';
+import type { ServerState } from '../core/server-state.js';
+import type { Engine } from '../engine/engine.js';
+import type { ConnectionTable } from './connection-table.js';
+
+/** Bits of a connection's `flags`. "Up" is client to server, "down" server to client. */
+export const UP_ENDED = 1;
+export const DOWN_ENDED = 2;
+const BOTH_ENDED = UP_ENDED | DOWN_ENDED;
+
+/** What becomes of the pair after an event. */
+export const RELAY_GOES_ON = 0;
+export const RELAY_OVER = 1;
+/** One side failed: the other is told by a reset, so that it does not take what it got for the whole. */
+export const RELAY_BROKEN = 2;
+
+export class Relay {
+  readonly #engine: Engine;
+  readonly #table: ConnectionTable;
+  readonly #servers: ServerState;
+  readonly #clients: ClientTable;
+  /** Directions whose end closes the pair at once (`tcp_fastclose`). */
+  endsAtOnce = 0;
+
+  constructor(engine: Engine, table: ConnectionTable, servers: ServerState, clients: ClientTable) {
+    this.#engine = engine;
+    this.#table = table;
+    this.#servers = servers;
+    this.#clients = clients;
+  }
+
+  /** Begins both directions of a pair whose two sockets are connected. */
+  start(connection: number): void {
+    this.#engine.receive(this.#table.clientSocket[connection]);
+    this.#engine.receive(this.#table.serverSocket[connection]);
+  }
+
+  received(connection: number, socket: number, buffer: number, length: number): number {
+    const fromClient = socket === this.#table.clientSocket[connection];
+    const other = fromClient ? this.#table.serverSocket[connection] : this.#table.clientSocket[connection];
+    if (length > 0) {
+      this.#count(connection, fromClient, length);
+      if (this.#engine.send(other, buffer, length)) this.#engine.receive(socket);
+      return RELAY_GOES_ON;
+    }
+    if (length < 0) return RELAY_BROKEN;
+    const ended = fromClient ? UP_ENDED : DOWN_ENDED;
+    const flags = this.#table.flags[connection] | ended;
+    this.#table.flags[connection] = flags;
+    if ((flags & BOTH_ENDED) === BOTH_ENDED || (this.endsAtOnce & ended) !== 0) return RELAY_OVER;
+    this.#engine.shutdown(other);
+    return RELAY_GOES_ON;
+  }
+
+  /** `socket` has taken the whole buffer, so its counterpart may be read again. */
+  sent(connection: number, socket: number, result: number): number {
+    if (result < 0) return RELAY_BROKEN;
+    const toServer = socket === this.#table.serverSocket[connection];
+    this.#engine.receive(toServer ? this.#table.clientSocket[connection] : this.#table.serverSocket[connection]);
+    return RELAY_GOES_ON;
+  }
+
+  #count(connection: number, fromClient: boolean, length: number): void {
+    const server = this.#table.server[connection];
+    const client = this.#table.client[connection];
+    const generation = this.#table.clientGeneration[connection];
+    if (fromClient) {
+      this.#servers.addSent(server, length);
+      if (client >= 0) this.#clients.addTraffic(client, generation, 0, length);
+    } else {
+      this.#servers.addReceived(server, length);
+      if (client >= 0) this.#clients.addTraffic(client, generation, length, 0);
+    }
+  }
+}

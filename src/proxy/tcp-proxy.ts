@@ -1,0 +1,516 @@
+/**
+ * One worker's proxy: what happens to a connection from accept to close. docs/internals/connection.md draws the
+ * state machine; `#enter...` and `#leave...` below are its arrows. The engine reports, the balancer chooses, the
+ * relay moves bytes; this file is what ties them together and the only one that changes a connection's state.
+ *
+ * Hot path: positional numbers, no objects, no closures.
+ */
+import type { Endpoint } from '../core/address.js';
+import { Balancer } from '../core/balancer.js';
+import { ClientTable } from '../core/client-table.js';
+import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, LATER, NONE } from '../core/configuration.js';
+import { ServerState } from '../core/server-state.js';
+import { ServerTable } from '../core/server-table.js';
+import { TimerWheel } from '../core/timer-wheel.js';
+import type { Engine, EngineHandler } from '../engine/engine.js';
+import { ERRNO } from '../sys/errno.js';
+import { ConnectionTable, STATE } from './connection-table.js';
+import { dummyAnswer } from './dummy.js';
+import { IdlerPool } from './idler-pool.js';
+import { type FromWorker, type ToWorker, type WorkerStart, withChanges } from './messages.js';
+import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, Relay, UP_ENDED } from './relay.js';
+
+/** Deadlines are in seconds, so a tenth of one is close enough. */
+const TICK_MS = 100;
+/** A bit of a connection's `flags` beside the relay's: the client came over a Unix socket and has no address. */
+const FROM_UNIX = 4;
+/** Waiting connections that are tried a turn. */
+const WAITING_TRIES = 32;
+/** How long to wait when the system was out of descriptors or memory and nothing of ours has been closed. */
+const RETRY_MS = 100;
+
+/** The two directions of the mail, as the worker's thread gives them. */
+export interface Post {
+  send(message: FromWorker): void;
+  /** The next message, undefined if there is none; never waits. */
+  next(): ToWorker | undefined;
+}
+
+export class TcpProxy implements EngineHandler {
+  #engine!: Engine;
+  #relay!: Relay;
+  #idlers!: IdlerPool;
+  readonly #post: Post;
+  readonly #table: ConnectionTable;
+  readonly #state: ServerState;
+  readonly #servers: ServerTable;
+  readonly #clients: ClientTable;
+  readonly #balancer: Balancer;
+  #wheel!: TimerWheel;
+  /** Connections that the wheel has room for. */
+  #timers = 1024;
+  readonly #mail: Int32Array;
+  readonly #capacity: number;
+  #configuration: Configuration;
+  #mailRead = 0;
+  /** Connection of each socket. */
+  #owner = new Int32Array(1024).fill(NONE);
+  #listener = NONE;
+  #nextListener = NONE;
+  /** Grants given to the listener and not used yet. */
+  #granted = 0;
+  #inUse = 0;
+  /** Accepted connections without a place, oldest first; `#waitingHead` is the first that is left. */
+  #waiting: number[] = [];
+  #waitingHead = 0;
+  #retryAt = Infinity;
+  #wakeAt = Infinity;
+  readonly #address = new Int32Array(4);
+
+  constructor(start: WorkerStart, post: Post) {
+    this.#post = post;
+    this.#table = new ConnectionTable(start.connections);
+    this.#state = new ServerState(start.servers);
+    this.#servers = new ServerTable(this.#state);
+    this.#clients = new ClientTable(start.clients);
+    this.#balancer = new Balancer(this.#servers, this.#clients);
+    this.#mail = new Int32Array(start.mail);
+    this.#capacity = start.connectionCapacity;
+    this.#configuration = start.configuration;
+  }
+
+  /** To be called once, before the engine runs. */
+  attach(engine: Engine): void {
+    this.#engine = engine;
+    this.#wheel = new TimerWheel(this.#timers, TICK_MS, engine.now());
+    this.#relay = new Relay(engine, this.#table, this.#state, this.#clients);
+    this.#idlers = new IdlerPool(engine, this.#table, this.#servers, this.#balancer);
+    this.#configure(this.#configuration);
+  }
+
+  listening(listener: number, result: number): void {
+    if (listener !== this.#nextListener) return;
+    this.#nextListener = NONE;
+    if (result < 0) {
+      this.#post.send({ type: 'listenFailed', errno: -result });
+      return;
+    }
+    if (this.#listener !== NONE) this.#engine.closeListener(this.#listener);
+    this.#listener = listener;
+    this.#granted = 0;
+    this.#grant();
+    this.#post.send({ type: 'listening', endpoint: this.#engine.boundTo(listener) });
+  }
+
+  accepted(_listener: number, socket: number): void {
+    if (Atomics.load(this.#mail, 0) !== this.#mailRead) this.readMail();
+    if (socket < 0) {
+      this.#retryLater();
+      return;
+    }
+    this.#granted--;
+    const connection = this.#table.allocate(STATE.waiting);
+    if (connection === NONE) {
+      this.#engine.close(socket, true);
+      return;
+    }
+    const peer = this.#engine.peer;
+    this.#table.clientSocket[connection] = socket;
+    this.#own(socket, connection);
+    this.#table.peer.set(peer.words, connection * 4);
+    this.#table.peerPort[connection] = peer.port;
+    if (peer.isUnix) this.#table.flags[connection] = FROM_UNIX;
+    if (this.#hasWaiting() || !this.#state.tryTakeConnection(this.#limit())) this.#waiting.push(connection);
+    else this.#admit(connection);
+  }
+
+  connected(socket: number, result: number): void {
+    const connection = this.#owner[socket];
+    const state = this.#table.state[connection];
+    if (state === STATE.idler) {
+      this.#idlers.connected(connection, result, this.#engine.now());
+      if (result < 0) this.#dropIdler(connection);
+      return;
+    }
+    this.#wheel.cancel(connection);
+    if (result < 0) this.#connectFailed(connection, result);
+    else this.#connectSucceeded(connection);
+  }
+
+  received(socket: number, buffer: number, length: number): void {
+    const connection = this.#owner[socket];
+    const state = this.#table.state[connection];
+    if (state === STATE.relaying) {
+      if (this.#idleTimeoutMs > 0 && length > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
+      const verdict = this.#relay.received(connection, socket, buffer, length);
+      if (verdict !== RELAY_GOES_ON) this.#finish(connection, verdict === RELAY_BROKEN);
+    } else if (state === STATE.dummy) {
+      this.#answerDummy(connection, socket, buffer, length);
+    } else if (state === STATE.idler) {
+      if (!this.#idlers.received(connection, buffer, length)) this.#dropIdler(connection);
+    } else if (buffer >= 0) {
+      this.#engine.release(buffer);
+    }
+  }
+
+  sent(socket: number, result: number): void {
+    const connection = this.#owner[socket];
+    if (this.#table.state[connection] === STATE.relaying) {
+      const verdict = this.#relay.sent(connection, socket, result);
+      if (verdict !== RELAY_GOES_ON) this.#finish(connection, verdict === RELAY_BROKEN);
+    } else if (result < 0) {
+      this.#finish(connection, false);
+    } else {
+      this.#engine.receive(socket);
+    }
+  }
+
+  timer(nowMs: number): void {
+    this.#wakeAt = Infinity;
+    this.#wheel.expire(nowMs, this.#expired);
+    if (nowMs >= this.#retryAt) {
+      this.#retryAt = Infinity;
+      this.#admitWaiting();
+      if (this.#listener !== NONE)
+        this.#engine.grantAccept(this.#listener, 0, this.#configuration.settings.acceptBatch);
+    }
+  }
+
+  turn(nowMs: number): void {
+    if (Atomics.load(this.#mail, 0) !== this.#mailRead) this.readMail();
+    if (this.#hasWaiting() && this.#retryAt === Infinity) this.#admitWaiting();
+    this.#grant();
+    if (this.#idlers.wanted > 0) this.#idlers.fill(nowMs, this.#own);
+    const wakeAt = Math.min(this.#wheel.nextDeadline(), this.#retryAt, this.#idlers.retryAt);
+    if (wakeAt !== this.#wakeAt) {
+      this.#wakeAt = wakeAt;
+      this.#engine.wakeAt(wakeAt);
+    }
+  }
+
+  /** A connection has its place (waiting -> connecting, dummy or free). */
+  #admit(connection: number): void {
+    this.#inUse++;
+    const settings = this.#configuration.settings;
+    const now = this.#engine.now();
+    const isUnix = this.#isUnix(connection);
+    const address = this.#loadAddress(connection);
+    if (settings.dummy) {
+      this.#table.state[connection] = STATE.dummy;
+      this.#engine.receive(this.#table.clientSocket[connection]);
+      return;
+    }
+    // Clients that client_acl denies are not remembered: they would push out those that are served.
+    const tracked = !isUnix && this.#balancer.admits(address, isUnix);
+    const client = tracked ? this.#clients.visit(address, now, settings.trackingSec * 1000) : NONE;
+    if (client !== NONE) {
+      this.#table.client[connection] = client;
+      this.#table.clientGeneration[connection] = this.#clients.generation(client);
+    }
+    const server = this.#balancer.choose(client, address, this.#table.peerPort[connection], isUnix, now);
+    this.#table.firstServer[connection] = server;
+    if (server === LATER) this.#wait(connection);
+    else if (server === NONE) this.#finish(connection, false);
+    else this.#connect(connection, server);
+  }
+
+  /** Its place goes back and it queues again (-> waiting): for a descriptor, or for connects in progress to end. */
+  #wait(connection: number): void {
+    this.#table.server[connection] = NONE;
+    this.#table.state[connection] = STATE.waiting;
+    this.#releasePlace();
+    this.#waiting.push(connection);
+  }
+
+  /** A place at `server` has been taken for it (-> connecting, or relaying where a connection was kept ready). */
+  #connect(connection: number, server: number): void {
+    this.#table.server[connection] = server;
+    this.#table.state[connection] = STATE.connecting;
+    const idler = this.#idlers.take(server);
+    if (idler !== NONE) {
+      this.#servers.settled(server);
+      this.#servers.leave(server);
+      this.#relayFromIdler(connection, idler);
+      return;
+    }
+    const endpoint = this.#servers.spec(server).endpoint as Endpoint;
+    const socket = this.#engine.connect(endpoint, this.#configuration.settings.source);
+    if (socket >= 0) {
+      this.#table.serverSocket[connection] = socket;
+      this.#own(socket, connection);
+      const deadline = this.#engine.now() + this.#configuration.settings.connectTimeoutSec * 1000;
+      this.#arm(connection, deadline);
+    } else if (isOurShortage(socket)) {
+      // Not the server's fault: the connection waits until a descriptor is free.
+      this.#servers.settled(server);
+      this.#servers.leave(server);
+      this.#wait(connection);
+      this.#retryLater();
+    } else {
+      this.#connectFailed(connection, socket);
+    }
+  }
+
+  #connectSucceeded(connection: number): void {
+    const server = this.#table.server[connection];
+    this.#servers.settled(server);
+    this.#servers.succeeded(server);
+    const settings = this.#configuration.settings;
+    if (settings.tcpNodelay || settings.keepalive) {
+      this.#engine.setOptions(this.#table.serverSocket[connection], settings.tcpNodelay, settings.keepalive);
+    }
+    this.#beginRelay(connection);
+    this.#relay.start(connection);
+  }
+
+  /** The next server, or the end (connecting -> connecting or free). */
+  #connectFailed(connection: number, result: number): void {
+    const now = this.#engine.now();
+    const failed = this.#table.server[connection];
+    this.#dropServerSocket(connection);
+    this.#servers.settled(failed);
+    this.#servers.leave(failed);
+    this.#table.server[connection] = NONE;
+    // A shortage on this host (ports, buffers, routes of our own address) says nothing about the server.
+    if (!isOurFault(result)) this.#servers.failed(failed, now);
+    const first = this.#table.firstServer[connection];
+    const address = this.#loadAddress(connection);
+    const next = this.#balancer.failover(failed, first, address, this.#isUnix(connection), now);
+    if (next === LATER) this.#wait(connection);
+    else if (next === NONE) this.#finish(connection, false);
+    else this.#connect(connection, next);
+  }
+
+  /** Both sides are connected (connecting -> relaying). */
+  #beginRelay(connection: number): void {
+    const settings = this.#configuration.settings;
+    const server = this.#table.server[connection];
+    const client = this.#table.client[connection];
+    const generation = this.#table.clientGeneration[connection];
+    this.#table.state[connection] = STATE.relaying;
+    if (settings.tcpNodelay || settings.keepalive) {
+      this.#engine.setOptions(this.#table.clientSocket[connection], settings.tcpNodelay, settings.keepalive);
+    }
+    if (client !== NONE) {
+      this.#clients.addConnect(client, generation);
+      if (server !== EMERGENCY_SLOT && server !== ABUSE_SLOT) this.#clients.assign(client, server, generation);
+    }
+    if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, this.#engine.now());
+  }
+
+  /** A kept connection becomes this client's server side, with whatever the server has said already. */
+  #relayFromIdler(connection: number, idler: number): void {
+    const socket = this.#table.serverSocket[idler];
+    this.#table.serverSocket[idler] = NONE;
+    this.#table.release(idler);
+    this.#table.serverSocket[connection] = socket;
+    this.#own(socket, connection);
+    this.#beginRelay(connection);
+    this.#engine.receive(this.#table.clientSocket[connection]);
+    const early = this.#idlers.takeEarlyBytes(idler);
+    // Without early bytes the idler's receive is still under way and its end will be this connection's.
+    if (early !== undefined) this.#relay.received(connection, socket, early.buffer, early.length);
+  }
+
+  /** The one end of every connection: gives back what it holds, whatever state it is in (-> free). */
+  #finish(connection: number, reset: boolean): void {
+    const state = this.#table.state[connection];
+    const clientSocket = this.#table.clientSocket[connection];
+    const server = this.#table.server[connection];
+    this.#wheel.cancel(connection);
+    if (server !== NONE) {
+      if (state === STATE.connecting) this.#servers.settled(server);
+      this.#servers.leave(server);
+    }
+    this.#dropServerSocket(connection, reset);
+    if (clientSocket !== NONE) {
+      this.#owner[clientSocket] = NONE;
+      this.#engine.close(clientSocket, reset);
+    }
+    this.#table.release(connection);
+    if (state !== STATE.waiting) this.#releasePlace();
+  }
+
+  #dropIdler(idler: number): void {
+    const server = this.#table.server[idler];
+    const socket = this.#table.serverSocket[idler];
+    this.#idlers.forget(idler, this.#engine.now());
+    this.#servers.leave(server);
+    this.#owner[socket] = NONE;
+    this.#engine.close(socket, false);
+    this.#table.release(idler);
+  }
+
+  #dropServerSocket(connection: number, reset = false): void {
+    const socket = this.#table.serverSocket[connection];
+    if (socket === NONE) return;
+    this.#owner[socket] = NONE;
+    this.#table.serverSocket[connection] = NONE;
+    this.#engine.close(socket, reset);
+  }
+
+  #releasePlace(): void {
+    this.#inUse--;
+    this.#state.releaseConnection();
+  }
+
+  /**
+   * Places for those who wait, in the order they came. A turn tries only so many, because one may have to wait again,
+   * and the next one need not: it may be permitted elsewhere.
+   */
+  #admitWaiting(): void {
+    for (let tries = 0; tries < WAITING_TRIES && this.#hasWaiting(); tries++) {
+      const connection = this.#waiting[this.#waitingHead];
+      // Closed meanwhile (`close N`), or a row that has been used again.
+      const gone = this.#table.state[connection] !== STATE.waiting;
+      if (!gone && (this.#retryAt !== Infinity || !this.#state.tryTakeConnection(this.#limit()))) break;
+      this.#waitingHead++;
+      if (!gone) this.#admit(connection);
+    }
+    if (this.#waitingHead === this.#waiting.length) {
+      this.#waiting.length = 0;
+      this.#waitingHead = 0;
+    }
+  }
+
+  #hasWaiting(): boolean {
+    return this.#waitingHead < this.#waiting.length;
+  }
+
+  /** Lets the engine accept as many as there are places for: the rest waits in the kernel's queue. */
+  #grant(): void {
+    if (this.#listener === NONE) return;
+    const places = this.#limit() - this.#inUse - this.#granted - (this.#waiting.length - this.#waitingHead);
+    if (places <= 0) return;
+    this.#granted += places;
+    this.#engine.grantAccept(this.#listener, places, this.#configuration.settings.acceptBatch);
+  }
+
+  #limit(): number {
+    return Math.min(this.#configuration.settings.connectionsMax, this.#capacity);
+  }
+
+  #retryLater(): void {
+    if (this.#retryAt === Infinity) this.#retryAt = this.#engine.now() + RETRY_MS;
+  }
+
+  readonly #expired = (connection: number): void => {
+    const state = this.#table.state[connection];
+    if (state === STATE.connecting) {
+      this.#connectFailed(connection, -ERRNO.ETIMEDOUT);
+    } else if (state === STATE.relaying && this.#idleTimeoutMs > 0) {
+      const now = this.#engine.now();
+      const deadline = this.#table.lastActiveMs[connection] + this.#idleTimeoutMs;
+      if (deadline <= now) this.#finish(connection, false);
+      else this.#arm(connection, deadline);
+    }
+  };
+
+  #watchIdleness(connection: number, nowMs: number): void {
+    this.#table.lastActiveMs[connection] = nowMs;
+    this.#arm(connection, nowMs + this.#idleTimeoutMs);
+  }
+
+  #arm(connection: number, deadlineMs: number): void {
+    if (connection >= this.#timers) {
+      this.#timers = 2 ** Math.ceil(Math.log2(connection + 1));
+      this.#wheel.grow(this.#timers);
+    }
+    this.#wheel.arm(connection, deadlineMs);
+  }
+
+  get #idleTimeoutMs(): number {
+    return this.#configuration.settings.idleTimeoutSec * 1000;
+  }
+
+  #answerDummy(connection: number, socket: number, buffer: number, length: number): void {
+    if (length <= 0) {
+      this.#finish(connection, false);
+      return;
+    }
+    this.#engine.release(buffer);
+    const answer = this.#engine.acquire();
+    if (answer < 0) this.#finish(connection, true);
+    else if (this.#engine.send(socket, answer, dummyAnswer(this.#engine.bytes(answer)))) this.#engine.receive(socket);
+  }
+
+  #isUnix(connection: number): boolean {
+    return (this.#table.flags[connection] & FROM_UNIX) !== 0;
+  }
+
+  /** The client's address in a scratch array that the next call overwrites. */
+  #loadAddress(connection: number): Int32Array {
+    const at = connection * 4;
+    for (let i = 0; i < 4; i++) this.#address[i] = this.#table.peer[at + i];
+    return this.#address;
+  }
+
+  readonly #own = (socket: number, connection: number): void => {
+    if (socket >= this.#owner.length) {
+      const grown = new Int32Array(2 ** Math.ceil(Math.log2(socket + 1))).fill(NONE);
+      grown.set(this.#owner);
+      this.#owner = grown;
+    }
+    this.#owner[socket] = connection;
+  };
+
+  /** Does what the main thread has written, all of it. */
+  readMail(): void {
+    for (;;) {
+      const message = this.#post.next();
+      if (message === undefined) return;
+      this.#mailRead = (this.#mailRead + 1) | 0;
+      if (message.type === 'configure') this.#configure(withChanges(this.#configuration, message.changes));
+      else if (message.type === 'listen') this.#listen(message.endpoint);
+      else if (message.type === 'close') this.#closeByHand(message.connection);
+      else this.#stop();
+    }
+  }
+
+  #configure(configuration: Configuration): void {
+    const before = this.#configuration.settings.idleTimeoutSec;
+    this.#configuration = configuration;
+    const settings = configuration.settings;
+    this.#balancer.configure(configuration);
+    this.#idlers.wanted = settings.idlers;
+    for (let idler = this.#idlers.surplus(); idler !== NONE; idler = this.#idlers.surplus()) this.#dropIdler(idler);
+    this.#relay.endsAtOnce =
+      (settings.fastClose === 'up' || settings.fastClose === 'both' ? DOWN_ENDED : 0) |
+      (settings.fastClose === 'down' || settings.fastClose === 'both' ? UP_ENDED : 0);
+    if (before !== settings.idleTimeoutSec && settings.idleTimeoutSec > 0) {
+      const now = this.#engine.now();
+      for (let connection = 0; connection < this.#table.highWater; connection++) {
+        if (this.#table.state[connection] === STATE.relaying) this.#watchIdleness(connection, now);
+      }
+    }
+  }
+
+  #listen(endpoint: Endpoint): void {
+    this.#nextListener = this.#engine.listen(endpoint, this.#configuration.settings.listenBacklog);
+  }
+
+  #closeByHand(connection: number): void {
+    const state = this.#table.state[connection];
+    if (state === STATE.idler) this.#dropIdler(connection);
+    else if (state !== STATE.free) this.#finish(connection, false);
+  }
+
+  #stop(): void {
+    for (let connection = 0; connection < this.#table.highWater; connection++) this.#closeByHand(connection);
+    if (this.#listener !== NONE) this.#engine.closeListener(this.#listener);
+    this.#listener = NONE;
+    this.#engine.stop();
+  }
+}
+
+/** Descriptors or memory have run out: worth waiting for. */
+function isOurShortage(result: number): boolean {
+  const errno = -result;
+  return errno === ERRNO.EMFILE || errno === ERRNO.ENFILE || errno === ERRNO.ENOBUFS || errno === ERRNO.ENOMEM;
+}
+
+/** The connect failed on this host before it reached the server. */
+function isOurFault(result: number): boolean {
+  const errno = -result;
+  return isOurShortage(result) || errno === ERRNO.EADDRNOTAVAIL || errno === ERRNO.EADDRINUSE || errno === ERRNO.EPERM;
+}

@@ -1,0 +1,32 @@
+/** The thread of one worker: an engine, a proxy on it, and the mail from the main thread. */
+import { isMainThread, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { createEngine } from '../engine/choose.js';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
+import { type Post, TcpProxy } from './tcp-proxy.js';
+
+if (isMainThread || parentPort === null) throw new Error('proxy/worker.js runs as a worker thread only');
+const port = parentPort;
+const start = workerData as WorkerStart;
+
+/** Messages that came as events: only an engine that lives on the event loop lets them come. */
+const arrived: ToWorker[] = [];
+
+const post: Post = {
+  send: (message: FromWorker) => port.postMessage(message),
+  next: () => arrived.shift() ?? (receiveMessageOnPort(port)?.message as ToWorker | undefined),
+};
+
+const proxy = new TcpProxy(start, post);
+const engine = await createEngine(start.engine, proxy);
+proxy.attach(engine);
+if (engine.wakeDescriptor < 0) {
+  port.on('message', (message: ToWorker) => {
+    arrived.push(message);
+    proxy.readMail();
+    proxy.turn(engine.now());
+  });
+}
+post.send({ type: 'started', wakeDescriptor: engine.wakeDescriptor });
+await engine.run();
+post.send({ type: 'stopped' });
+port.close();
