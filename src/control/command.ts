@@ -1,0 +1,93 @@
+/**
+ * What a command is: a name, arguments, a line of help and a handler. A `setting` works on a Draft and is
+ * undone by dropping it; an `action` looks at or acts on the running Service.
+ */
+import type { Argument, Origin, Values } from './argument.js';
+import type { Draft } from './draft.js';
+import type { Service } from './service.js';
+import type { Words } from './words.js';
+
+/** Nothing, or the exact reply with its newlines. */
+export type Reply = string | undefined;
+
+export interface ActionContext {
+  readonly service: Service;
+  readonly origin: Origin;
+}
+
+export interface SettingContext extends ActionContext {
+  readonly draft: Draft;
+}
+
+export type Section =
+  | 'Choosing a server'
+  | 'Servers'
+  | 'Clients and ACLs'
+  | 'Connections'
+  | 'Looking'
+  | 'Running'
+  | 'Files'
+  | 'Later';
+
+/** A parsed command, ready to be run. */
+export type Call =
+  | { readonly kind: 'setting'; run(context: SettingContext): Promise<Reply> }
+  | { readonly kind: 'action'; run(context: ActionContext): Promise<Reply> }
+  | { readonly kind: 'include'; readonly file: string };
+
+export interface Command {
+  /** One word, or two beginning with `no`. */
+  readonly name: string;
+  readonly usage: string;
+  readonly help: string;
+  readonly section: Section;
+  readonly arguments: readonly Argument<unknown>[];
+  /** Whether it is a word of ours that C Pen does not know. */
+  readonly isNew: boolean;
+  parse(words: Words, origin: Origin): Call;
+}
+
+export interface Definition<A extends readonly Argument<unknown>[], C> {
+  readonly name: string;
+  readonly arguments?: readonly [...A];
+  readonly section: Section;
+  readonly help: string;
+  readonly isNew?: boolean;
+  run(context: C, ...values: Values<A>): Reply | Promise<Reply>;
+}
+
+export function setting<A extends readonly Argument<unknown>[]>(definition: Definition<A, SettingContext>): Command {
+  return describe(definition, (values) => ({
+    kind: 'setting',
+    run: async (context) => definition.run(context, ...values),
+  }));
+}
+
+export function action<A extends readonly Argument<unknown>[]>(definition: Definition<A, ActionContext>): Command {
+  return describe(definition, (values) => ({
+    kind: 'action',
+    run: async (context) => definition.run(context, ...values),
+  }));
+}
+
+/** `include` is neither: a file brings its own commands. */
+export function inclusion(definition: Omit<Definition<[Argument<string>], never>, 'run'>): Command {
+  return describe(definition, ([file]) => ({ kind: 'include', file }));
+}
+
+function describe<A extends readonly Argument<unknown>[]>(
+  definition: Omit<Definition<A, never>, 'run'>,
+  call: (values: Values<A>) => Call,
+): Command {
+  const { name, section, help, isNew = false } = definition;
+  const list: readonly Argument<unknown>[] = definition.arguments ?? [];
+  return {
+    name,
+    section,
+    help,
+    isNew,
+    arguments: list,
+    usage: [name, ...list.map((argument) => argument.usage)].join(' ').trim(),
+    parse: (words, origin) => call(list.map((argument) => argument.take(words, origin)) as Values<A>),
+  };
+}

@@ -1,0 +1,161 @@
+/** The server table: `server` changes a row, `servers` shows them all; the emergency and abuse servers stand beside it. */
+import { formatEndpoint, formatIp, ipEndpoint } from '../../core/address.js';
+import { emptySlot, MAX_ACLS, MAX_SERVERS, type ServerSpec } from '../../core/configuration.js';
+import {
+  type Argument,
+  integer,
+  MAX_INT,
+  type Origin,
+  optional,
+  parseInteger,
+  requireLocal,
+  takeWord,
+  word,
+} from '../argument.js';
+import { action, type Command, type SettingContext, setting } from '../command.js';
+import { isUnspecified } from '../draft.js';
+import { CommandError, quoted } from '../errors.js';
+import { resolveHost, resolvePort, resolveServer, unixEndpoint } from '../resolve.js';
+
+/** What one `server` command says about its row. */
+interface RowChanges {
+  address?: string;
+  port?: string;
+  blacklist?: number;
+  limits: { -readonly [K in keyof typeof limitRanges]?: number };
+}
+
+const limitRanges = { acl: MAX_ACLS - 1, max: MAX_INT, hard: MAX_INT, weight: MAX_INT, prio: MAX_INT } as const;
+
+const changes: Argument<RowChanges> = {
+  usage: '[acl A] [address A] [port P] [max M] [hard H] [blacklist T] [weight W] [prio P]',
+  take(words) {
+    const row: RowChanges = { limits: {} };
+    for (let key = words.next(); key !== undefined; key = words.next()) {
+      if (key === 'address' || key === 'port') row[key] = takeWord(words, `a value after ${key}`);
+      else if (key === 'blacklist') row.blacklist = parseInteger(words.next(), 0, MAX_INT);
+      else if (isLimit(key)) row.limits[key] = parseInteger(words.next(), 0, limitRanges[key]);
+      else
+        throw new CommandError(`expected acl, address, port, max, hard, blacklist, weight or prio, got ${quoted(key)}`);
+    }
+    return row;
+  },
+};
+
+const slotNumber = integer('N', 0, MAX_SERVERS - 1);
+
+export const serverCommands: readonly Command[] = [
+  setting({
+    name: 'server',
+    arguments: [slotNumber, changes],
+    section: 'Servers',
+    help: 'change row N of the server table, which grows to hold it; blacklist T leaves it alone for T seconds',
+    async run(context, slot, row) {
+      const endpoint = await newEndpoint(context, slot, row);
+      context.draft.setServer(slot, { ...row.limits, endpoint });
+      if (row.blacklist !== undefined) context.draft.blacklists.set(slot, row.blacklist);
+      return undefined;
+    },
+  }),
+  setting({
+    name: 'no server',
+    arguments: [slotNumber],
+    section: 'Servers',
+    help: 'empty row N: it takes no new connection, those it has go on',
+    isNew: true,
+    run({ draft }, slot) {
+      if (slot >= draft.servers.length) throw new CommandError(`there is no server ${slot}`);
+      draft.setServer(slot, emptySlot);
+      return undefined;
+    },
+  }),
+  action({
+    name: 'servers',
+    section: 'Looking',
+    help: 'the server table: addresses, connections, limits, bytes sent and received',
+    run({ service }) {
+      const { state } = service;
+      const line = ({ endpoint, max, hard, weight, prio }: ServerSpec, slot: number) =>
+        `${slot} addr ${hostOf(endpoint)} port ${endpoint?.kind === 'ip' ? endpoint.port : 0}` +
+        ` conn ${state.connections(slot)} max ${max} hard ${hard} weight ${weight} prio ${prio}` +
+        ` sx ${state.sent(slot)} rx ${state.received(slot)}\n`;
+      return service.setup.configuration.servers.map(line).join('');
+    },
+  }),
+  ...spareCommands('emergency', 'emergency', 'the server for when no other takes a client (-e)'),
+  ...spareCommands('abuse_server', 'abuse', 'the server for clients that client_acl denies (-B)'),
+];
+
+/** The host as `servers` and `write` print it; an empty slot has the address that C Pen's manual gives one. */
+export function hostOf(endpoint: ServerSpec['endpoint']): string {
+  if (endpoint === undefined) return '0.0.0.0';
+  return endpoint.kind === 'unix' ? endpoint.path : formatIp(endpoint.address);
+}
+
+function spareCommands(name: string, key: 'emergency' | 'abuse', help: string): Command[] {
+  return [
+    setting({
+      name,
+      arguments: [optional(word('HOST:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]'))],
+      section: 'Servers',
+      help,
+      isNew: true,
+      async run({ draft, origin }, text) {
+        if (text === undefined) return `${describeSpare(draft[key])}\n`;
+        if (text.startsWith('/')) requireLocal(origin);
+        draft[key] = await resolveServer(text, draft.listen?.endpoint);
+        return undefined;
+      },
+    }),
+    setting({
+      name: `no ${name}`,
+      section: 'Servers',
+      help: `off: ${help}`,
+      isNew: true,
+      run({ draft }) {
+        draft[key] = undefined;
+        return undefined;
+      },
+    }),
+  ];
+}
+
+/** As `emergency` takes it; limits that are not set are left out. */
+export function describeSpare(spec: ServerSpec | undefined): string {
+  if (!spec?.endpoint) return '';
+  const limits: (number | string)[] = [spec.max, spec.hard, spec.weight, spec.prio];
+  while (limits.at(-1) === 0) limits.pop();
+  // A path is followed by an empty port.
+  if (spec.endpoint.kind === 'unix' && limits.length > 0) limits.unshift('');
+  return [formatEndpoint(spec.endpoint), ...limits].join(':');
+}
+
+/** The row's address and port after the command; what it does not mention stays. */
+async function newEndpoint(
+  { draft, origin }: SettingContext,
+  slot: number,
+  row: RowChanges,
+): Promise<ServerSpec['endpoint']> {
+  const was = draft.server(slot).endpoint;
+  if (row.address?.startsWith('/')) return unixServer(row, origin);
+  if (row.address === undefined && row.port === undefined) return was;
+  if (row.address === undefined && was?.kind === 'unix') throw new CommandError('a Unix socket has no port');
+  const address = row.address === undefined ? await addressOf(was) : await resolveHost(row.address);
+  const port = row.port === undefined ? (was?.kind === 'ip' ? was.port : 0) : await resolvePort(row.port);
+  const endpoint = ipEndpoint(address, port);
+  return isUnspecified(endpoint) && port === 0 ? undefined : endpoint;
+}
+
+function unixServer(row: RowChanges, origin: Origin): ServerSpec['endpoint'] {
+  requireLocal(origin);
+  if (row.port !== undefined) throw new CommandError('a Unix socket has no port');
+  return unixEndpoint(row.address ?? '');
+}
+
+function addressOf(endpoint: ServerSpec['endpoint']): ReturnType<typeof resolveHost> {
+  return endpoint?.kind === 'ip' ? Promise.resolve(endpoint.address) : resolveHost('0.0.0.0');
+}
+
+function isLimit(key: string): key is keyof typeof limitRanges {
+  return Object.hasOwn(limitRanges, key);
+}

@@ -1,0 +1,141 @@
+/**
+ * Configuration files: read whole with what they include, every line checked, and only then applied. A line
+ * is known by `FILE:LINE` in each message, and all problems are reported, not just the first.
+ */
+import { open, realpath, stat } from 'node:fs/promises';
+import type { Origin } from './argument.js';
+import type { Call, Reply } from './command.js';
+import type { Draft } from './draft.js';
+import { CommandError, causeOf, type Problem } from './errors.js';
+import { named, parseLine } from './language.js';
+import type { Service } from './service.js';
+
+/** More than any table can hold, and little enough to read at once. */
+const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_DEPTH = 16;
+const MAX_PROBLEMS = 100;
+
+/** A line that parsed. */
+export interface ScriptLine {
+  /** `FILE:LINE` or the option. */
+  readonly where: string;
+  readonly name: string;
+  readonly origin: Origin;
+  readonly call: Exclude<Call, { kind: 'include' }>;
+}
+
+/** Commands that come together and are applied together or not at all. */
+export class Script {
+  readonly lines: ScriptLine[] = [];
+  readonly problems: Problem[] = [];
+  /** All text that was read, to see whether it has changed. */
+  text = '';
+  #bytes = 0;
+
+  /** Adds one line of the command line or of a file, with what it includes. */
+  async addLine(text: string, where: string, origin: Origin, stack: readonly string[] = []): Promise<void> {
+    try {
+      const parsed = parseLine(text, origin);
+      if (!parsed) return;
+      const { name, call } = parsed;
+      if (call.kind === 'include') {
+        await this.addFile(call.file, stack).catch((error: unknown) => {
+          throw named(name, error);
+        });
+      } else this.lines.push({ where, name, origin, call });
+    } catch (error) {
+      this.report(where, origin, error);
+    }
+  }
+
+  /** Adds a file; throws CommandError if it can't be read. `stack` holds the files that include it. */
+  async addFile(file: string, stack: readonly string[] = []): Promise<void> {
+    const path = await realpath(file).catch((error: unknown) => {
+      throw new CommandError(`cannot read '${file}': ${causeOf(error)}`, { isFromOutside: true, cause: error });
+    });
+    if (stack.includes(path)) throw new CommandError(`'${file}' includes itself`);
+    if (stack.length >= MAX_DEPTH) throw new CommandError(`'${file}' is included ${MAX_DEPTH} files deep`);
+    const text = await readBounded(path, file, MAX_BYTES - this.#bytes);
+    this.#bytes += Buffer.byteLength(text);
+    this.text += `${path}\n${text}\n`;
+    let number = 0;
+    for (const line of text.split('\n')) {
+      number += 1;
+      await this.addLine(line, `${file}:${number}`, 'file', [...stack, path]);
+      if (this.problems.length >= MAX_PROBLEMS) return;
+    }
+  }
+
+  /** Notes a CommandError; anything else is a defect and thrown. */
+  report(where: string, origin: Origin, error: unknown): void {
+    if (!(error instanceof CommandError)) throw error;
+    if (this.problems.length >= MAX_PROBLEMS) return;
+    this.problems.push({ text: `${where}: ${error.message}`, isUsage: origin === 'option' && !error.isFromOutside });
+  }
+
+  /** Applies the settings to the draft. Gives the replies in order, those of actions as calls for later. */
+  async apply(draft: Draft, service: Service): Promise<ScriptReply[]> {
+    const replies: ScriptReply[] = [];
+    for (const { where, name, origin, call } of this.lines) {
+      if (call.kind === 'action') {
+        replies.push(() => replyTo(name, () => call.run({ service, origin })));
+        continue;
+      }
+      try {
+        const reply = await call.run({ draft, service, origin });
+        // C Pen answers -O and the file on its output, but not the options that have a letter of their own.
+        if (origin === 'file' || /^-[Oo]\b/.test(where)) replies.push(reply ?? '');
+      } catch (error) {
+        this.report(where, origin, named(name, error));
+      }
+    }
+    return replies;
+  }
+}
+
+export type ScriptReply = string | (() => Promise<string>);
+
+/** Runs the actions among the replies and prints all of them in order. */
+export async function printReplies(replies: readonly ScriptReply[], print: (text: string) => void): Promise<void> {
+  for (const reply of replies) {
+    const text = typeof reply === 'string' ? reply : await reply();
+    if (text !== '') print(text);
+  }
+}
+
+/** The reply of an action, which is an error line if it fails. */
+async function replyTo(name: string, run: () => Promise<Reply>): Promise<string> {
+  try {
+    return (await run()) ?? '';
+  } catch (error) {
+    const { reply, message } = named(name, error);
+    return reply ?? `error: ${message}\n`;
+  }
+}
+
+/** Only regular files: a FIFO may never end and never begin, /dev/zero never ends. */
+async function readBounded(path: string, name: string, limit: number): Promise<string> {
+  try {
+    const { size } = await requireRegular(stat(path), name);
+    if (size > limit)
+      throw new CommandError(`'${name}' is too long (${MAX_BYTES / 1024 / 1024} MB with all it includes)`);
+    const handle = await open(path);
+    try {
+      await requireRegular(handle.stat(), name);
+      const bytes = Buffer.alloc(size);
+      const { bytesRead } = await handle.read(bytes, 0, size, 0);
+      return bytes.toString('utf8', 0, bytesRead).replace(/^\ufeff/, '');
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`cannot read '${name}': ${causeOf(error)}`, { isFromOutside: true, cause: error });
+  }
+}
+
+async function requireRegular<T extends { isFile(): boolean }>(found: Promise<T>, name: string): Promise<T> {
+  const stats = await found;
+  if (!stats.isFile()) throw new CommandError(`cannot read '${name}': not a regular file`);
+  return stats;
+}

@@ -1,0 +1,111 @@
+/** A Setup in penctl language: reading the text gives the same Setup again, every setting of it. */
+import type { AclEntry } from '../core/acl.js';
+import { formatIp, type IpWords, isV4 } from '../core/address.js';
+import { emptySlot, type ServerSpec, type Settings } from '../core/configuration.js';
+import { describeSpare, hostOf } from './commands/servers.js';
+import type { Setup } from './draft.js';
+import { CommandError } from './errors.js';
+
+/** How each setting is written. The type demands a line for every key of Settings. */
+const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => string } = {
+  abortOnError: toggle('abort_on_error'),
+  acceptBatch: number('multi_accept'),
+  ascii: toggle('ascii'),
+  blacklistSec: number('blacklist'),
+  clientAcl: number('client_acl'),
+  clientsMax: number('clients_max'),
+  connectTimeoutSec: number('timeout'),
+  connectionsMax: number('conn_max'),
+  controlAcl: number('control_acl'),
+  debug: number('debug'),
+  dummy: toggle('dummy'),
+  fastClose: (side) => `tcp_fastclose ${side}`,
+  hash: toggle('hash'),
+  idleTimeoutSec: number('idle_timeout'),
+  idlers: number('idlers'),
+  keepalive: toggle('keepalive'),
+  listenBacklog: number('listen_backlog'),
+  pendingMax: number('pending_max'),
+  prio: toggle('prio'),
+  roundRobin: toggle('roundrobin'),
+  source: (endpoint) => `source ${endpoint?.kind === 'ip' ? formatIp(endpoint.address) : '0.0.0.0'}`,
+  stubborn: toggle('stubborn'),
+  tarpitAcl: number('tarpit_acl'),
+  tcpNodelay: toggle('tcp_nodelay'),
+  trackingSec: number('tracking'),
+  weight: toggle('weight'),
+};
+
+/** The text for `write`. Throws CommandError if a file name cannot be said in the language. */
+export function configurationText(setup: Setup): string {
+  const { configuration, listen, webStats, engine } = setup;
+  const lines = [
+    '# Written by pen; start with: pen -F FILE',
+    ...(engine === 'auto' ? [] : [engine]),
+    ...(listen ? [`listen ${listen.text}`] : []),
+    ...configuration.acls.flatMap((entries, number) => [
+      `no acl ${number}`,
+      ...entries.map((entry) => `acl ${number} ${aclText(entry)}`),
+    ]),
+    ...allSettings(configuration.settings),
+    ...configuration.servers.map(serverLine),
+    spareLine('emergency', configuration.emergency),
+    spareLine('abuse_server', configuration.abuse),
+    webStats === undefined ? 'no web_stats' : `web_stats ${sayable(webStats)}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** Sorted, so `conn_max`, which `idlers` may not exceed, comes before it. */
+function allSettings(settings: Settings): string[] {
+  const keys = Object.keys(settingLines) as (keyof Settings)[];
+  return keys.map((key) => settingLine(key, settings));
+}
+
+function settingLine<K extends keyof Settings>(key: K, settings: Settings): string {
+  return settingLines[key](settings[key]);
+}
+
+function toggle(word: string): (value: boolean) => string {
+  return (value) => (value ? word : `no ${word}`);
+}
+
+function number(word: string): (value: number) => string {
+  return (value) => `${word} ${value}`;
+}
+
+function aclText(entry: AclEntry): string {
+  const verdict = entry.permit ? 'permit' : 'deny';
+  if (entry.kind === 'country') return `${verdict} country ${entry.country}`;
+  const { address, mask } = entry;
+  if (isV4(address) && mask[0] === -1 && mask[1] === -1 && mask[2] === -1) {
+    return `${verdict} ${formatIp(address)} ${formatIp([0, 0, 0xffff, mask[3]])}`;
+  }
+  // An IPv6 prefix that happens to begin like a mapped IPv4 address must keep its colons.
+  const text = isV4(address) ? `::ffff:${formatIp(address)}` : formatIp(address);
+  return `${verdict} ${text}/${prefixLength(mask)}`;
+}
+
+function prefixLength(mask: IpWords): number {
+  return mask.reduce((bits, word) => bits + Math.clz32(~word), 0);
+}
+
+/** An empty row has the address that empties it, so that it wins over a row of the command line. */
+function serverLine(spec: ServerSpec, slot: number): string {
+  const { endpoint, acl, max, hard, weight, prio } = spec;
+  const port = endpoint?.kind === 'unix' ? '' : ` port ${endpoint?.port ?? 0}`;
+  const address = `address ${sayable(hostOf(endpoint))}${port}`;
+  return `server ${slot} acl ${acl} ${address} max ${max} hard ${hard} weight ${weight} prio ${prio}`;
+}
+
+function spareLine(word: string, spec: ServerSpec | undefined): string {
+  return spec === undefined || spec === emptySlot ? `no ${word}` : `${word} ${sayable(describeSpare(spec))}`;
+}
+
+/** The language has no quotes: such a name could be written but not read. */
+function sayable(name: string): string {
+  if (/\p{Cc}|^\s|\s$|(^|\s)#/u.test(name)) {
+    throw new CommandError(`the name '${name}' cannot be written in a configuration file`);
+  }
+  return name;
+}

@@ -1,0 +1,158 @@
+/** A Setup being edited: commands change the Draft, and only a Draft without problems becomes the next Setup. */
+import type { AclEntry } from '../core/acl.js';
+import type { Endpoint } from '../core/address.js';
+import {
+  type Configuration,
+  emptyConfiguration,
+  emptySlot,
+  type ServerSpec,
+  type Settings,
+} from '../core/configuration.js';
+import type { EngineName } from '../engine/engine.js';
+
+/** An address to listen on, as written and as understood. */
+export interface ListenAddress {
+  readonly text: string;
+  readonly endpoint: Endpoint;
+}
+
+/** Everything that the operator has asked for: the data plane's Configuration, and what concerns the control plane. */
+export interface Setup {
+  readonly configuration: Configuration;
+  readonly listen: ListenAddress | undefined;
+  /** File for the status page, written on USR1. */
+  readonly webStats: string | undefined;
+  /** `auto` unless one was asked for. */
+  readonly engine: EngineName | 'auto';
+}
+
+export const emptySetup: Setup = {
+  configuration: emptyConfiguration,
+  listen: undefined,
+  webStats: undefined,
+  engine: 'auto',
+};
+
+/** Tables in use, which never shrink; 0 before the start. */
+export interface Floors {
+  readonly clientsMax: number;
+  readonly connectionsMax: number;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class Draft {
+  readonly settings: Mutable<Settings>;
+  readonly floors: Floors;
+  listen: ListenAddress | undefined;
+  webStats: string | undefined;
+  engine: EngineName | 'auto';
+  emergency: ServerSpec | undefined;
+  abuse: ServerSpec | undefined;
+  /** Seconds of blacklisting asked for, by slot; state, so it is applied but never kept. */
+  readonly blacklists = new Map<number, number>();
+  #servers: ServerSpec[];
+  #acls: AclEntry[][];
+  readonly #aclsOwned = new Set<number>();
+  #serversChanged = false;
+  readonly #was: Setup;
+
+  constructor(setup: Setup, floors: Floors = { clientsMax: 0, connectionsMax: 0 }) {
+    const { configuration } = setup;
+    this.#was = setup;
+    this.floors = floors;
+    this.settings = { ...configuration.settings };
+    this.settings.clientsMax = Math.max(this.settings.clientsMax, floors.clientsMax);
+    this.settings.connectionsMax = Math.max(this.settings.connectionsMax, floors.connectionsMax);
+    this.listen = setup.listen;
+    this.webStats = setup.webStats;
+    this.engine = setup.engine;
+    this.emergency = configuration.emergency;
+    this.abuse = configuration.abuse;
+    // Both are shared with the published configuration until first changed, then copied once.
+    this.#servers = configuration.servers as ServerSpec[];
+    this.#acls = configuration.acls as AclEntry[][];
+  }
+
+  get servers(): readonly ServerSpec[] {
+    return this.#servers;
+  }
+
+  get acls(): ReadonlyArray<readonly AclEntry[]> {
+    return this.#acls;
+  }
+
+  server(slot: number): ServerSpec {
+    return this.#servers[slot] ?? emptySlot;
+  }
+
+  /** Changes one row; the table grows to hold it. */
+  setServer(slot: number, changes: Partial<ServerSpec>): void {
+    if (!this.#serversChanged) this.#servers = [...this.#servers];
+    this.#serversChanged = true;
+    while (this.#servers.length <= slot) this.#servers.push(emptySlot);
+    this.#servers[slot] = { ...this.server(slot), ...changes };
+  }
+
+  appendAcl(number: number, entry: AclEntry): void {
+    this.#ownAcl(number).push(entry);
+  }
+
+  clearAcl(number: number): void {
+    this.#ownAcl(number).length = 0;
+  }
+
+  /** Whether anything differs from the Setup it began with, or a blacklisting waits. */
+  get isChanged(): boolean {
+    const { configuration, listen, webStats, engine } = this.#was;
+    const settings = Object.keys(this.settings) as (keyof Settings)[];
+    return (
+      this.#serversChanged ||
+      this.#aclsOwned.size > 0 ||
+      this.blacklists.size > 0 ||
+      this.listen !== listen ||
+      this.webStats !== webStats ||
+      this.engine !== engine ||
+      this.emergency !== configuration.emergency ||
+      this.abuse !== configuration.abuse ||
+      settings.some((key) => this.settings[key] !== configuration.settings[key])
+    );
+  }
+
+  /** The result. The draft must not be used any more. */
+  finish(): Setup {
+    return {
+      configuration: {
+        settings: this.settings,
+        servers: this.#servers,
+        emergency: this.emergency,
+        abuse: this.abuse,
+        acls: this.#acls,
+      },
+      listen: this.listen,
+      webStats: this.webStats,
+      engine: this.engine,
+    };
+  }
+
+  #ownAcl(number: number): AclEntry[] {
+    if (this.#aclsOwned.size === 0) this.#acls = [...this.#acls];
+    const own = this.#aclsOwned.has(number) ? this.#acls[number] : undefined;
+    if (own) return own;
+    const copy = [...(this.#acls[number] ?? [])];
+    this.#acls[number] = copy;
+    this.#aclsOwned.add(number);
+    return copy;
+  }
+}
+
+/** An address that stands for "no server" (0.0.0.0 or ::), which keeps the row's port for the next address. */
+export function isUnspecified(endpoint: Endpoint | undefined): boolean {
+  return (
+    endpoint?.kind === 'ip' &&
+    endpoint.address[0] === 0 &&
+    endpoint.address[1] === 0 &&
+    endpoint.address[3] === 0 &&
+    (endpoint.address[2] === 0 || endpoint.address[2] === 0xffff)
+  );
+}

@@ -1,0 +1,386 @@
+/**
+ * The running balancer as the operator sees it. It holds the Setup, gives each change to the data plane, and
+ * runs commands one at a time, in the order in which they came.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Acl } from '../core/acl.js';
+import { type Endpoint, formatEndpoint } from '../core/address.js';
+import type { Configuration } from '../core/configuration.js';
+import type { ServerState } from '../core/server-state.js';
+import type { EngineName } from '../engine/engine.js';
+import type { DataPlane } from '../proxy/data-plane.js';
+import type { Origin } from './argument.js';
+import { printReplies, Script, type ScriptReply } from './config-file.js';
+import { configurationText } from './configuration-text.js';
+import { admitsStrangers, isLoopback, LOOPBACK_V4 } from './control-access.js';
+import { ControlServer } from './control-server.js';
+import { Draft, emptySetup, type Floors, isUnspecified, type Setup } from './draft.js';
+import { CommandError, ConfigurationError, causeOf } from './errors.js';
+import { named, parseLine } from './language.js';
+import { replaceFile } from './replace-file.js';
+import { resolveListen, resolveServer } from './resolve.js';
+import { takeStatistics } from './snapshot.js';
+import { type Statistics, statisticsLines, statisticsPage } from './statistics.js';
+
+/** A name server may keep a command waiting longer than anybody waits for the end. */
+const STOP_PATIENCE_MS = 1_000;
+
+export interface ServiceOptions {
+  /** Starts the data plane; called once, by `start`. */
+  startDataPlane(configuration: Configuration, listen: Endpoint, engine: EngineName | 'auto'): Promise<DataPlane>;
+  /** The engines that this build has. */
+  readonly engines: readonly EngineName[];
+  /** The clock of blacklists and clients. */
+  monotonicMs(): number;
+  /** The clock of logs and pages. */
+  wallMs(): number;
+  /** Level 0 is for everybody, higher ones are for `debug`. */
+  log(level: number, line: string): void;
+  /** Where replies to -O, -F and `include` go. */
+  print(text: string): void;
+  /** Ends the process in an orderly way. */
+  exit(status: number): void;
+  /** Ends the process with a core file. */
+  abort(): void;
+  readonly pid: number;
+  /** Whether `exit` works (-X). */
+  readonly allowExit: boolean;
+}
+
+/** The command line as commands; every option that has a penctl word is given as one. */
+export interface CommandLine {
+  readonly listen?: string | undefined;
+  readonly servers: readonly string[];
+  readonly commands: ReadonlyArray<{ readonly option: string; readonly line: string }>;
+  readonly file?: string | undefined;
+}
+
+export class Service {
+  readonly #options: ServiceOptions;
+  #setup: Setup = emptySetup;
+  /** What the command line alone says: every reading of the file begins with it. */
+  #base: Setup = emptySetup;
+  #file: string | undefined;
+  #fileText = '';
+  #dataPlane: DataPlane | undefined;
+  #control: ControlServer | undefined;
+  #controlText = '';
+  #controlAcl = new Acl([]);
+  #replies: ScriptReply[] = [];
+  #blacklists: ReadonlyMap<number, number> = new Map();
+  /** The end of the queue of commands; never rejects. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+  }
+
+  get setup(): Setup {
+    return this.#setup;
+  }
+
+  get engines(): readonly EngineName[] {
+    return this.#options.engines;
+  }
+
+  /** The engine in use, undefined before the start. */
+  get engine(): EngineName | undefined {
+    return this.#dataPlane?.engine;
+  }
+
+  get dataPlane(): DataPlane {
+    if (!this.#dataPlane) throw new CommandError('pen has not started yet');
+    return this.#dataPlane;
+  }
+
+  get state(): ServerState {
+    return this.dataPlane.servers;
+  }
+
+  get listening(): Endpoint | undefined {
+    return this.#dataPlane?.listening;
+  }
+
+  /** The control address as it was given; '' if there is none. */
+  get controlText(): string {
+    return this.#controlText;
+  }
+
+  get pid(): number {
+    return this.#options.pid;
+  }
+
+  get allowExit(): boolean {
+    return this.#options.allowExit;
+  }
+
+  monotonicMs(): number {
+    return this.#options.monotonicMs();
+  }
+
+  idlers(): number {
+    return this.#dataPlane?.idlers() ?? 0;
+  }
+
+  /** Checks command line and file, whole. Throws ConfigurationError with every problem; starts nothing. */
+  async prepare(commandLine: CommandLine): Promise<void> {
+    const draft = new Draft(emptySetup);
+    const script = new Script();
+    await placeOperands(draft, commandLine, script);
+    for (const { option, line } of commandLine.commands) await script.addLine(line, option, 'option');
+    const replies = await script.apply(draft, this);
+    this.#base = draft.finish();
+
+    this.#file = commandLine.file;
+    const whole = new Draft(this.#base);
+    const file = await this.#readFile();
+    replies.push(...(await file.apply(whole, this)));
+    const problems = [...script.problems, ...file.problems];
+    if (problems.length === 0 && !whole.listen) {
+      problems.push({ text: 'nowhere to listen (give LISTEN, or "listen" in the file)', isUsage: true });
+    }
+    if (problems.length > 0) throw new ConfigurationError(problems);
+    this.#fileText = file.text;
+    this.#replies = replies;
+    this.#blacklists = new Map([...draft.blacklists, ...whole.blacklists]);
+    this.#setup = whole.finish();
+    this.#controlAcl = controlAclOf(this.#setup);
+  }
+
+  /** Starts the data plane, then does what the command line and the file told it to do. */
+  async start(): Promise<void> {
+    const { configuration, listen, engine } = this.#setup;
+    if (!listen) throw new Error('Service.start: prepare it first');
+    this.#dataPlane = await this.#options.startDataPlane(published(configuration), listen.endpoint, engine);
+    this.#blacklist(this.#blacklists);
+    const replies = this.#replies;
+    this.#replies = [];
+    await this.#inTurn(() => printReplies(replies, this.#options.print));
+  }
+
+  /** Opens the control port or socket. Throws CommandError, also for a port that strangers could reach. */
+  async openControl(text: string, options: { root: boolean }): Promise<void> {
+    const { endpoint } = await resolveListen(text, LOOPBACK_V4);
+    if (endpoint.kind === 'ip' && options.root) {
+      throw new CommandError(`control port '${text}' refused as root (use -u, or a Unix socket)`);
+    }
+    requireGuarded(endpoint, this.#setup);
+    this.#control = await ControlServer.listen(endpoint, {
+      execute: (line, origin) => this.execute(line, origin),
+      admits: (address) => this.#controlAcl.permits(address),
+    });
+    const isChosen = endpoint.kind === 'ip' && endpoint.port === 0;
+    this.#controlText = isChosen ? formatEndpoint(this.#control.endpoint) : text;
+  }
+
+  /** The reply to one command, newlines included; an error is a reply. Never rejects. */
+  execute(line: string, origin: Origin): Promise<string> {
+    return this.#inTurn(async () => {
+      this.log(1, `command (${origin}): ${line.trimEnd()}`);
+      try {
+        return (await this.#run(line, origin)) ?? '';
+      } catch (error) {
+        if (error instanceof CommandError) return error.reply ?? `error: ${error.message}\n`;
+        this.log(0, `command '${line.trimEnd()}' failed: ${(error as Error).stack ?? error}`);
+        return `error: internal error (${causeOf(error)})\n`;
+      }
+    });
+  }
+
+  /** HUP: if the file has changed, the settings become command line plus file. Never rejects; problems are logged. */
+  reload(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#file === undefined) return;
+      try {
+        const file = await this.#readFile();
+        if (file.problems.length === 0 && file.text === this.#fileText) return;
+        await this.#applyScript(file, new Draft(this.#base, this.#floors));
+        this.#fileText = file.text;
+        this.log(0, `settings read again from ${this.#file}`);
+      } catch (error) {
+        const problems = error instanceof ConfigurationError ? error.problems : [causeOf((error as Error).message)];
+        for (const problem of problems) this.log(0, `old settings kept: ${problem}`);
+      }
+    });
+  }
+
+  statistics(): Statistics {
+    return takeStatistics(this.#setup, this.dataPlane, {
+      monotonicMs: this.monotonicMs(),
+      wallMs: this.#options.wallMs(),
+    });
+  }
+
+  /** USR1: the page to the web_stats file, or lines to the log. Never rejects. */
+  writeStatistics(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { webStats } = this.#setup;
+      try {
+        if (webStats !== undefined) await replaceFile(webStats, statisticsPage(this.statistics()));
+        else for (const line of statisticsLines(this.statistics())) this.log(0, line);
+      } catch (error) {
+        this.log(0, `no statistics: ${(error as Error).message}`);
+      }
+    });
+  }
+
+  /** Writes every setting to `file`, or to the file of -F. Throws CommandError. */
+  async write(file = this.#file): Promise<void> {
+    if (file === undefined) throw new CommandError('expected FILE (pen was started without -F)');
+    await replaceFile(file, configurationText(this.#setup));
+  }
+
+  /** Ends the process once the reply to the present command is on its way. */
+  exitSoon(): void {
+    setImmediate(() => this.#options.exit(0));
+  }
+
+  /** For an error that nobody has caught, and for a data plane that died. */
+  fatal(error: unknown): void {
+    this.log(0, `fatal: ${(error as Error).stack ?? error}`);
+    if (this.#setup.configuration.settings.abortOnError) this.#options.abort();
+    else this.#options.exit(1);
+  }
+
+  log(level: number, line: string): void {
+    if (level <= this.#setup.configuration.settings.debug) this.#options.log(level, line);
+  }
+
+  /** Closes the control port, gives the command that is running a moment to end, and stops the data plane. */
+  async stop(): Promise<void> {
+    await this.#control?.close();
+    await Promise.race([this.#last, sleep(STOP_PATIENCE_MS, undefined, { ref: false })]);
+    await this.#dataPlane?.stop();
+  }
+
+  async #run(line: string, origin: Origin): Promise<string | undefined> {
+    const parsed = parseLine(line, origin);
+    if (!parsed) return undefined;
+    const { name, call } = parsed;
+    try {
+      if (call.kind === 'action') return await call.run({ service: this, origin });
+      const draft = new Draft(this.#setup, this.#floors);
+      if (call.kind === 'include') {
+        const script = new Script();
+        await script.addFile(call.file);
+        await this.#applyScript(script, draft);
+        return undefined;
+      }
+      const reply = await call.run({ service: this, draft, origin });
+      if (draft.isChanged) await this.#commit(draft);
+      return reply;
+    } catch (error) {
+      throw named(name, error instanceof ConfigurationError ? new CommandError(error.message) : error);
+    }
+  }
+
+  /** All of a script or, if anything in it is wrong, nothing (ConfigurationError). */
+  async #applyScript(script: Script, draft: Draft): Promise<void> {
+    const replies = await script.apply(draft, this);
+    if (script.problems.length > 0) throw new ConfigurationError(script.problems);
+    await this.#commit(draft);
+    await printReplies(replies, this.#options.print);
+  }
+
+  async #readFile(): Promise<Script> {
+    const script = new Script();
+    if (this.#file === undefined) return script;
+    await script.addFile(this.#file).catch((error: unknown) => script.report('configuration file', 'file', error));
+    return script;
+  }
+
+  /** Makes the draft the Setup. What can fail comes first, so that a failure changes nothing. */
+  async #commit(draft: Draft): Promise<void> {
+    const was = this.#setup;
+    const setup = draft.finish();
+    const { dataPlane } = this;
+    if (this.#control) requireGuarded(this.#control.endpoint, setup);
+    if (setup.listen && setup.listen !== was.listen && !isSame(setup.listen.endpoint, was.listen?.endpoint)) {
+      await this.#listen(setup.listen.endpoint);
+    }
+    dataPlane.configure(published(setup.configuration));
+    this.#setup = setup;
+    this.#controlAcl = controlAclOf(setup);
+    this.#blacklist(new Map([...replacedSlots(was, setup), ...draft.blacklists]));
+  }
+
+  async #listen(endpoint: Endpoint): Promise<void> {
+    try {
+      await this.dataPlane.listen(endpoint);
+    } catch (error) {
+      const where = formatEndpoint(endpoint);
+      throw new CommandError(`cannot listen on '${where}': ${causeOf(error)}`, { isFromOutside: true, cause: error });
+    }
+  }
+
+  #blacklist(seconds: ReadonlyMap<number, number>): void {
+    const now = this.monotonicMs();
+    for (const [slot, sec] of seconds) this.state.setBlacklistedUntil(slot, sec === 0 ? 0 : now + sec * 1000);
+  }
+
+  /** Tables in use never shrink. */
+  get #floors(): Floors {
+    const { clientsMax, connectionsMax } = this.#setup.configuration.settings;
+    return { clientsMax, connectionsMax };
+  }
+
+  #inTurn<T>(body: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(body);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+}
+
+/** LISTEN and SERVER... of the command line. */
+async function placeOperands(draft: Draft, commandLine: CommandLine, script: Script): Promise<void> {
+  const { listen, servers } = commandLine;
+  try {
+    if (listen !== undefined) draft.listen = await resolveListen(listen);
+  } catch (error) {
+    script.report('listen address', 'option', error);
+  }
+  for (const [slot, text] of servers.entries()) {
+    try {
+      draft.setServer(slot, await resolveServer(text, draft.listen?.endpoint));
+    } catch (error) {
+      script.report(`server ${slot}`, 'option', error);
+    }
+  }
+}
+
+/** Throws CommandError if a control port would be open to the world. */
+function requireGuarded(endpoint: Endpoint, { configuration }: Setup): void {
+  if (endpoint.kind === 'unix' || isLoopback(endpoint)) return;
+  const { controlAcl } = configuration.settings;
+  if (!admitsStrangers(configuration.acls[controlAcl] ?? [], endpoint)) return;
+  throw new CommandError(
+    `control port ${formatEndpoint(endpoint)} would be open to the world (let control_acl, now ${controlAcl}, permit only your hosts)`,
+  );
+}
+
+function controlAclOf({ configuration }: Setup): Acl {
+  return new Acl(configuration.acls[configuration.settings.controlAcl] ?? []);
+}
+
+/** What the data plane gets: a row whose address is 0.0.0.0 keeps its port for people, but is empty for traffic. */
+function published(configuration: Configuration): Configuration {
+  if (!configuration.servers.some((server) => isUnspecified(server.endpoint))) return configuration;
+  const servers = configuration.servers.map((server) =>
+    isUnspecified(server.endpoint) ? { ...server, endpoint: undefined } : server,
+  );
+  return { ...configuration, servers };
+}
+
+/** Rows that have got another address: what was learnt about the old one does not count against it. */
+function replacedSlots(was: Setup, now: Setup): [number, number][] {
+  const before = was.configuration.servers;
+  if (now.configuration.servers === before) return [];
+  return now.configuration.servers.flatMap(({ endpoint }, slot): [number, number][] => {
+    const old = before[slot]?.endpoint;
+    return old && endpoint && old !== endpoint && !isSame(old, endpoint) ? [[slot, 0]] : [];
+  });
+}
+
+function isSame(a: Endpoint, b: Endpoint | undefined): boolean {
+  return b !== undefined && formatEndpoint(a) === formatEndpoint(b);
+}
