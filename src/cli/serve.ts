@@ -1,0 +1,150 @@
+/**
+ * Puts the parts together, in this order: command line and file checked (control) -> data plane (proxy) ->
+ * control port -> pid file -> privileges dropped -> serving. If a step fails, those before it are undone.
+ */
+import { randomInt } from 'node:crypto';
+import { ConfigurationError } from '../control/errors.js';
+import { Service } from '../control/service.js';
+import { type Endpoint, formatEndpoint } from '../core/address.js';
+import { AVAILABLE_ENGINES } from '../engine/choose.js';
+import { startDataPlane } from '../proxy/workers.js';
+import { monotonicMs } from '../sys/clock.js';
+import { SystemError } from '../sys/errno.js';
+import { dropPrivileges, lookupUser } from '../sys/privileges.js';
+import type { Parent } from './background.js';
+import { Ending } from './ending.js';
+import { lineOf, StartError, UsageError } from './errors.js';
+import { openLog } from './log.js';
+import type { Options } from './options.js';
+import { writePidFile } from './pid-file.js';
+import { onSignals } from './signals.js';
+
+/** Checks the command line and the file without starting anything; gives a line that says so. Throws the first problem. */
+export async function check(options: Options): Promise<string> {
+  const service = makeService(options, { log() {}, print() {}, exit() {} });
+  await prepare(service, options);
+  const { servers } = service.setup.configuration;
+  return `good: ${servers.filter((server) => server.endpoint).length} servers`;
+}
+
+/** Serves until TERM, INT or the control command `exit`; returns when clients are taken. */
+export async function serve(options: Options, parent: Parent | undefined): Promise<void> {
+  const ending = new Ending();
+  let starting: Promise<void> = Promise.resolve();
+  const end = async (status: number) => {
+    await ending.begin(starting);
+    process.exit(status);
+  };
+
+  const service = makeService(options, {
+    log: openLog(options.foreground),
+    print: (text) => void (parent ? parent.print(text) : process.stdout.write(text)),
+    exit: (status) => void end(status),
+  });
+  let isReady = false;
+  onSignals({
+    end: () => void end(0),
+    reload: () => void (isReady && service.reload()),
+    statistics: () => void (isReady && service.writeStatistics()),
+  });
+
+  parent?.onDeath(() => void end(1));
+  process.on('uncaughtException', (failure) => {
+    // Nobody looks at the log yet: whoever started us is told.
+    if (!isReady) process.stderr.write(`pen: ${lineOf(failure)}\n`);
+    service.fatal(failure);
+  });
+
+  starting = start(service, options, ending);
+  try {
+    await starting;
+  } catch (failure) {
+    await ending.begin(starting);
+    throw failure;
+  }
+  isReady = true;
+  await parent?.ready();
+}
+
+async function start(service: Service, options: Options, ending: Ending): Promise<void> {
+  const proceed = () => {
+    if (ending.hasBegun) throw new StartError('told to end while starting');
+  };
+  await prepare(service, options);
+  proceed();
+  ending.add(() => service.stop());
+  await service.start();
+  proceed();
+  if (options.control !== undefined) {
+    await service.openControl(options.control, { root: process.getuid?.() === 0 && options.user === undefined });
+    proceed();
+  }
+  if (options.pidFile !== undefined) {
+    const pidFile = writePidFile(options.pidFile);
+    ending.add(() => pidFile.remove());
+    process.on('exit', () => pidFile.remove());
+  }
+  dropPrivileges({ user: options.user, root: options.root });
+  const { engine, engineReason, listening } = service.dataPlane;
+  service.log(0, `serving on ${listening ? formatEndpoint(listening) : '?'} with engine ${engine} (${engineReason})`);
+}
+
+async function prepare(service: Service, options: Options): Promise<void> {
+  if (options.user !== undefined && lookupUser(options.user) === undefined) {
+    throw new StartError(`cannot become user '${options.user}': no such user`);
+  }
+  try {
+    await service.prepare({
+      ...(options.listen === undefined ? {} : { listen: options.listen }),
+      servers: options.servers,
+      commands: options.commands,
+      ...(options.configFile === undefined ? {} : { file: options.configFile }),
+    });
+  } catch (failure) {
+    if (failure instanceof ConfigurationError && failure.isUsage) {
+      throw new UsageError(failure.message, { cause: failure });
+    }
+    throw failure;
+  }
+  const { servers, emergency } = service.setup.configuration;
+  if (options.control === undefined && !emergency && !servers.some((server) => server.endpoint)) {
+    throw new UsageError('no servers (name at least one after the listening address, or in the -F file)');
+  }
+}
+
+type Surroundings = Pick<ConstructorParameters<typeof Service>[0], 'log' | 'print' | 'exit'>;
+
+function makeService(options: Options, surroundings: Surroundings): Service {
+  const { log } = surroundings;
+  const service = new Service({
+    ...surroundings,
+    startDataPlane: (configuration, listen, engine) =>
+      startDataPlane({
+        configuration,
+        listen,
+        engine,
+        seed: randomInt(2 ** 32),
+        log: (line) => log(0, line),
+        failed: (failure) => service.fatal(failure),
+      }).catch((failure) => {
+        throw failure instanceof SystemError && failure.syscall === 'listen' ? cannotListen(listen, failure) : failure;
+      }),
+    engines: AVAILABLE_ENGINES,
+    monotonicMs,
+    wallMs: Date.now,
+    abort: () => process.abort(),
+    pid: process.pid,
+    allowExit: options.allowExit,
+  });
+  return service;
+}
+
+function cannotListen(endpoint: Endpoint, failure: SystemError): StartError {
+  const hints: Record<string, string> = {
+    EADDRINUSE: ' (another program listens there)',
+    EADDRNOTAVAIL: ' (no address of this machine)',
+    EACCES: ' (start as root, with -u to drop privileges, or choose a port from 1024 on)',
+  };
+  const hint = hints[failure.code] ?? '';
+  return new StartError(`cannot listen on '${formatEndpoint(endpoint)}': ${failure.code}${hint}`, { cause: failure });
+}

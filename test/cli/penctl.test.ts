@@ -1,0 +1,66 @@
+/** penctl as a script sees it: standard output and exit status. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { tcpBackend } from '../support/backend.js';
+import { pen } from '../support/pen.js';
+import { run } from '../support/process.js';
+import { scratch } from '../support/scratch.js';
+
+test('penctl prints the reply and exits 0', async (t) => {
+  const { control } = await pen(t, { servers: ['127.0.0.1:1'] });
+  const rows: ReadonlyArray<readonly [command: string[], stdout: string | RegExp]> = [
+    [['blacklist'], '30\n'],
+    [['blacklist', '7'], '7\n'],
+    [['blacklist 8'], '8\n'],
+    [['no', 'hash'], ''],
+    [['mode'], 'no hash no roundrobin no stubborn no weight no prio\n'],
+    [['bogus', 'word'], "do_cmd: ignoring command starting with 'bogus'\n"],
+    [['exit'], 'Exit is not enabled; restart with -X flag\n'],
+    [['servers'], /^0 addr 127\.0\.0\.1 port 1 conn 0 /],
+  ];
+  for (const [command, want] of rows) {
+    const outcome = await run('penctl', [control, ...command]);
+    assert.equal(outcome.status, 0, `${command}: ${outcome.stderr}`);
+    assert.equal(outcome.stderr, '');
+    if (typeof want === 'string') assert.equal(outcome.stdout, want);
+    else assert.match(outcome.stdout, want);
+  }
+});
+
+test('penctl shows an error reply on standard error and exits 1', async (t) => {
+  const { control } = await pen(t, { servers: ['127.0.0.1:1'] });
+  const outcome = await run('penctl', [control, 'acl', '1', 'maybe', '10.0.0.1']);
+  assert.equal(outcome.status, 1);
+  assert.equal(outcome.stdout, '');
+  assert.match(outcome.stderr, /^error: acl: [^\n]*'maybe'\n$/);
+});
+
+test('penctl exits 1 with one line when there is no pen', async (t) => {
+  const dead = await tcpBackend(t);
+  await dead.kill();
+  for (const address of [dead.address, join(scratch(t), 'ctl'), 'nosuchhost.invalid:8888']) {
+    const outcome = await run('penctl', [address, 'servers']);
+    assert.equal(outcome.status, 1);
+    assert.match(
+      outcome.stderr,
+      /^penctl: cannot ask pen at '[^\n]+': (ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN)[^\n]*\n$/,
+    );
+  }
+});
+
+test('penctl exits 2 with one line when called wrongly', async () => {
+  for (const args of [
+    [],
+    ['localhost:8888'],
+    ['8888', 'mode'],
+    ['localhost:x', 'mode'],
+    ['localhost:70000', 'mode'],
+    ['a:1', 'mode\nexit'],
+  ]) {
+    const outcome = await run('penctl', args);
+    assert.equal(outcome.status, 2, args.join(' '));
+    assert.match(outcome.stderr, /^(penctl: )[^\n]+\n$/);
+    assert.equal(outcome.stdout, '');
+  }
+});

@@ -1,0 +1,74 @@
+/** What an operator does with kill(1). */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { backend } from '../support/backend.js';
+import { get } from '../support/client.js';
+import { pen } from '../support/pen.js';
+import { scratch } from '../support/scratch.js';
+import { until } from '../support/wait.js';
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`pen ends with status 0 and removes its files on ${signal}`, async (t) => {
+    const pidFile = join(scratch(t), 'pid');
+    const balancer = await pen(t, { options: ['-p', pidFile], servers: ['127.0.0.1:1'] });
+    assert.equal(readFileSync(pidFile, 'utf8'), String(balancer.pid));
+
+    balancer.signal(signal);
+    const outcome = await balancer.ended;
+
+    assert.deepEqual([outcome.status, outcome.signal], [0, null]);
+    assert.ok(!existsSync(pidFile));
+    assert.ok(!existsSync(balancer.control));
+  });
+}
+
+test('pen reads its file again on HUP: what it no longer says is gone, the command line stays', async (t) => {
+  const file = join(scratch(t), 'pen.cfg');
+  writeFileSync(file, 'blacklist 5\ntracking 60\n');
+  const balancer = await pen(t, { options: ['-t', '9', '-F', file], servers: ['127.0.0.1:1'] });
+  assert.equal(await balancer.ask('blacklist'), '5');
+
+  writeFileSync(file, 'tracking 61\n');
+  balancer.signal('SIGHUP');
+
+  await until('the new tracking time holds', async () => (await balancer.ask('tracking')) === '61');
+  assert.equal(await balancer.ask('blacklist'), '30');
+  assert.equal(await balancer.ask('timeout'), '9');
+});
+
+test('pen keeps its settings on HUP when the file is broken, and says which line', async (t) => {
+  const file = join(scratch(t), 'pen.cfg');
+  writeFileSync(file, 'blacklist 5\n');
+  const www1 = await backend(t, { name: 'www1' });
+  const balancer = await pen(t, { options: ['-F', file], servers: [www1] });
+
+  writeFileSync(file, 'blacklist 6\nblacklist soon\n');
+  balancer.signal('SIGHUP');
+
+  await until('the log names the line', () => /pen\.cfg:2: .*'soon'/.test(balancer.log()));
+  assert.equal(await balancer.ask('blacklist'), '5');
+  assert.equal((await get(balancer.port)).body, 'www1');
+});
+
+test('pen writes the status page to the -w file on USR1', async (t) => {
+  const page = join(scratch(t), 'status.html');
+  const balancer = await pen(t, { options: ['-w', page], servers: ['127.0.0.1:1'] });
+
+  balancer.signal('SIGUSR1');
+
+  await until('the page is there', () => existsSync(page) && /<\/html>\s*$/i.test(readFileSync(page, 'utf8')));
+});
+
+test('pen writes statistics to standard error on USR1 without -w', async (t) => {
+  const balancer = await pen(t, { servers: ['127.0.0.1:7'] });
+  balancer.signal('SIGUSR1');
+  await until('the server is named', () => balancer.log().includes('127.0.0.1'));
+});
+
+test('pen -X ends with status 0 on the control command exit', async (t) => {
+  const balancer = await pen(t, { options: ['-X'], servers: ['127.0.0.1:1'] });
+  await balancer.ask('exit').catch(() => '');
+  assert.equal((await balancer.ended).status, 0);
+});
