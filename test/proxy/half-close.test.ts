@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tcpBackend } from '../support/backend.js';
+import { exchange, readAll } from '../support/client.js';
+import { pen } from '../support/pen.js';
+import { checksum, hear, noise, onEachEngine, visitor } from './engines.js';
+
+const PAGE = noise(400_000, 4711);
+
+onEachEngine('a client that half-closes after its request gets 400 kB whole, 100 of 100', async (t, engine) => {
+  const server = await tcpBackend(t, {
+    serve: (socket) => socket.on('end', () => socket.end(PAGE)).resume(),
+  });
+  const balancer = await pen(t, { servers: [server], engine });
+  const want = `${PAGE.length} ${checksum(PAGE)}`;
+  const answers: string[] = [];
+  const client = async (): Promise<void> => {
+    while (answers.length < 100) {
+      const place = answers.push('') - 1;
+      const answer = await exchange(balancer.port, 'GET the page');
+      answers[place] = `${answer.length} ${checksum(answer)}`;
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, client));
+  assert.deepEqual(
+    answers.filter((answer) => answer !== want),
+    [],
+  );
+});
+
+onEachEngine('a server that half-closes first still gets the whole upload', async (t, engine) => {
+  const uploads: Promise<Buffer>[] = [];
+  const server = await tcpBackend(t, {
+    serve: (socket) => {
+      uploads.push(readAll(socket));
+      socket.end('go ahead');
+    },
+  });
+  const balancer = await pen(t, { servers: [server], engine });
+  for (let round = 0; round < 10; round++) {
+    const client = await visitor(t, balancer);
+    assert.equal((await readAll(client)).toString(), 'go ahead');
+    client.end(PAGE);
+    const upload = await (uploads[round] as Promise<Buffer>);
+    assert.equal(checksum(upload), checksum(PAGE), `upload ${round}: ${upload.length} bytes`);
+  }
+});
+
+onEachEngine('both ends close in the end and no connection is left', async (t, engine) => {
+  const server = await tcpBackend(t);
+  const balancer = await pen(t, { servers: [server], engine });
+  for (let round = 0; round < 5; round++) assert.equal((await exchange(balancer.port, 'echo')).toString(), 'echo');
+  assert.match(await balancer.ask('servers'), / conn 0 .* sx 20 rx 20$/);
+});
+
+// As C Pen does: "up" is the server's side, "down" the client's; who has not ended yet is cut off.
+const fastClose = [
+  { mode: 'off', afterClient: 'late', afterServer: 'open' },
+  { mode: 'up', afterClient: 'late', afterServer: 'closed' },
+  { mode: 'down', afterClient: 'end', afterServer: 'open' },
+  { mode: 'both', afterClient: 'end', afterServer: 'closed' },
+] as const;
+
+onEachEngine('tcp_fastclose closes both sides when the side it names has ended', async (t, engine) => {
+  const met: Socket[] = [];
+  const server = await tcpBackend(t, {
+    serve: (socket) => {
+      met.push(socket);
+      socket.on('data', (chunk) => {
+        if (String(chunk) === 'bye') socket.end('bye');
+      });
+      // Answers a client that has ended, but only after a while.
+      socket.on('end', () => setTimeout(() => socket.end('late'), 150));
+    },
+  });
+  const balancer = await pen(t, { servers: [server], engine });
+  for (const { mode, afterClient, afterServer } of fastClose) {
+    await balancer.ask(`tcp_fastclose ${mode}`);
+    const ending = await visitor(t, balancer);
+    ending.end('hello');
+    assert.equal(await hear(ending), afterClient, `${mode}: the client ends`);
+    const left = await visitor(t, balancer);
+    left.write('bye');
+    assert.equal((await readAll(left)).toString(), 'bye');
+    await sleep(50);
+    const isClosed = /^Connection \d+:\nstate = 0/.test(await balancer.ask('connection 0'));
+    assert.equal(isClosed ? 'closed' : 'open', afterServer, `${mode}: the server ends`);
+    left.destroy();
+    for (const socket of met) socket.destroy();
+  }
+});

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tcpBackend } from '../support/backend.js';
+import { atEnd, type Scene } from '../support/ending.js';
+import { askControl, type PenScript, pen, penArguments } from '../support/pen.js';
+import { commandOf } from '../support/process.js';
+import { find } from '../support/program.js';
+import { scratch } from '../support/scratch.js';
+import { until, within } from '../support/wait.js';
+import { hear, onEachEngine, say, staysSilent, visitor } from './engines.js';
+
+onEachEngine('-x: more than that many wait in the listen queue and are served in turn', async (t, engine) => {
+  const server = await tcpBackend(t);
+  const balancer = await pen(t, { options: ['-x', '5'], servers: [server], engine });
+  const clients: Socket[] = [];
+  for (let i = 0; i < 12; i++) {
+    const client = await visitor(t, balancer);
+    client.write(`client ${i}`);
+    clients.push(client);
+  }
+  for (const client of clients.slice(0, 5)) assert.match(await hear(client), /^client \d$/);
+  for (const client of clients.slice(5)) assert.ok(await staysSilent(client, 50));
+  assert.match(await balancer.ask('servers'), / conn 5 /);
+  for (let i = 0; i < 7; i++) {
+    clients[i]?.destroy();
+    assert.equal(await hear(clients[i + 5] as Socket), `client ${i + 5}`);
+  }
+});
+
+onEachEngine('-x raised at run time lets those in who wait', async (t, engine) => {
+  const server = await tcpBackend(t);
+  const balancer = await pen(t, { options: ['-x', '1'], servers: [server], engine });
+  const [first, second] = [await visitor(t, balancer), await visitor(t, balancer)];
+  assert.equal(await say(first, 'one'), 'one');
+  second.write('two');
+  assert.ok(await staysSilent(second));
+  assert.equal(await balancer.ask('conn_max 2'), '2');
+  assert.equal(await hear(second), 'two');
+});
+
+onEachEngine('out of descriptors, accepting pauses and resumes, and nobody is dropped', async (t, engine) => {
+  if (find('prlimit') === undefined) {
+    t.skip('no prlimit here');
+    return;
+  }
+  const server = await tcpBackend(t);
+  const balancer = await limitedPen(t, 240, { options: ['-x', '2000'], servers: [server], engine });
+  let served = 0;
+  let mayLeave = false;
+  const failures: string[] = [];
+  const visit = async (n: number): Promise<void> => {
+    const client = await visitor(t, balancer);
+    const answer = await say(client, `client ${n}`);
+    if (answer !== `client ${n}`) failures.push(`client ${n}: ${answer}`);
+    served++;
+    await until('the early ones may leave', () => mayLeave, 60_000);
+    client.destroy();
+  };
+  const visits = Array.from({ length: 200 }, (_, n) => visit(n));
+  let before = -1;
+  await until('accepting pauses', async () => {
+    const isStill = served === before && served > 20;
+    before = served;
+    await sleep(300);
+    return isStill;
+  });
+  assert.ok(served < 200, `${served} served with 240 descriptors`);
+  assert.deepEqual(failures, []);
+  assert.match(await askControl(balancer.control, 'mode'), /roundrobin/);
+  mayLeave = true;
+  await within('the end of all visits', Promise.all(visits), 30_000);
+  assert.deepEqual(failures, []);
+  const late = await visitor(t, balancer);
+  assert.equal(await say(late, 'afterwards'), 'afterwards');
+});
+
+/** Pen with so many descriptors and no more. */
+async function limitedPen(
+  t: Scene,
+  descriptors: number,
+  script: PenScript,
+): Promise<{ port: number; control: string }> {
+  const control = join(scratch(t), 'ctl');
+  const command = [process.execPath, ...commandOf('pen'), ...penArguments(script, control)];
+  const child = spawn('prlimit', [`--nofile=${descriptors}:${descriptors}`, ...command], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.on('close', resolve));
+  atEnd(t, async () => {
+    child.kill('SIGTERM');
+    assert.equal(await within('end of pen', ended), 0);
+  });
+  const address = await until('pen serves', () => askControl(control, 'listen').catch(() => ''));
+  return { port: Number(address.slice(address.lastIndexOf(':') + 1)), control };
+}
