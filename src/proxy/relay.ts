@@ -55,7 +55,8 @@ export class Relay {
       if (this.#engine.send(other, buffer, length)) this.#engine.receive(socket);
       return RELAY_GOES_ON;
     }
-    if (length < 0) return RELAY_BROKEN;
+    // A server that would not hear the rest ends with a reset, its answer being complete all the same.
+    if (length < 0) return !fromClient && (this.#table.flags[connection] & UP_ENDED) !== 0 ? RELAY_OVER : RELAY_BROKEN;
     const ended = fromClient ? UP_ENDED : DOWN_ENDED;
     const flags = this.#table.flags[connection] | ended;
     this.#table.flags[connection] = flags;
@@ -66,8 +67,14 @@ export class Relay {
 
   /** `socket` has taken the whole buffer, so its counterpart may be read again. */
   sent(connection: number, socket: number, result: number): number {
-    if (result < 0) return RELAY_BROKEN;
     const toServer = socket === this.#table.serverSocket[connection];
+    if (result < 0) {
+      if (!toServer) return RELAY_BROKEN;
+      if ((this.#table.flags[connection] & DOWN_ENDED) !== 0) return RELAY_OVER;
+      // The server hears no more, but what it has said already is still to be delivered.
+      this.#table.flags[connection] |= UP_ENDED;
+      return RELAY_GOES_ON;
+    }
     this.#engine.receive(toServer ? this.#table.clientSocket[connection] : this.#table.serverSocket[connection]);
     return RELAY_GOES_ON;
   }

@@ -90,3 +90,23 @@ onEachEngine('tcp_fastclose closes both sides when the side it names has ended',
     for (const socket of met) socket.destroy();
   }
 });
+
+onEachEngine('an answer that comes before the request has ended is delivered whole', async (t, engine) => {
+  // The server says no, ends, and resets whatever is still being sent to it.
+  const server = await tcpBackend(t, {
+    serve: (socket) =>
+      socket.once('data', () => void socket.pause().end(PAGE, () => setTimeout(() => socket.destroy(), 50))),
+  });
+  const balancer = await pen(t, { servers: [server], engine });
+  for (let i = 0; i < 10; i++) {
+    const client = await visitor(t, balancer);
+    let answer = 0;
+    client.on('data', (data) => {
+      answer += data.length;
+    });
+    const ended = new Promise((resolve) => client.on('end', resolve));
+    client.write(noise(8_000_000, i));
+    await ended;
+    assert.equal(answer, PAGE.length);
+  }
+});
