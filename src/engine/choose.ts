@@ -1,7 +1,8 @@
 /** Which engine this system can run, and why that one. */
 import { errnoName, SystemError } from '../sys/errno.js';
 import { hasFfi } from '../sys/ffi.js';
-import type { Engine, EngineHandler, EngineName } from './engine.js';
+import { ENGINE_NAMES, type Engine, type EngineHandler, type EngineName } from './engine.js';
+import type { Poller } from './readiness/poller.js';
 
 export interface EngineChoice {
   readonly name: EngineName;
@@ -9,47 +10,124 @@ export interface EngineChoice {
   readonly reason: string;
 }
 
-/** Engines that this build has; the words of the others are known and answered with "not available yet". */
-export const AVAILABLE_ENGINES: readonly EngineName[] = ['uring', 'node'];
+interface Offer {
+  /** What the log calls it. */
+  readonly title: string;
+  /** Platforms that have it; undefined: all. */
+  readonly platforms: readonly string[] | undefined;
+  /** Why it cannot be used, on such a platform; empty if it can. */
+  obstacle(): Promise<string>;
+  make(handler: EngineHandler): Promise<Engine>;
+}
 
-let cached: string | undefined;
+const KQUEUE_PLATFORMS = ['freebsd', 'openbsd', 'darwin'];
+
+const offers: Record<EngineName, Offer> = {
+  uring: {
+    title: 'io_uring',
+    platforms: ['linux'],
+    obstacle() {
+      return byTrying(async () => (await import('./uring/probe.js')).probe(), {
+        EPERM: 'forbidden here (a container, or kernel.io_uring_disabled)',
+        ENOSYS: 'this kernel lacks it (5.19 or newer needed)',
+      });
+    },
+    async make(handler) {
+      const { UringEngine } = await import('./uring/uring-engine.js');
+      return new UringEngine(handler);
+    },
+  },
+  epoll: readiness('epoll', ['linux'], async () => {
+    const { EpollPoller } = await import('./readiness/epoll.js');
+    return new EpollPoller();
+  }),
+  kqueue: readiness('kqueue', KQUEUE_PLATFORMS, async () => {
+    const { KqueuePoller } = await import('./readiness/kqueue.js');
+    return new KqueuePoller();
+  }),
+  poll: readiness('poll', ['linux', ...KQUEUE_PLATFORMS], async () => {
+    const { PollPoller } = await import('./readiness/poll.js');
+    return new PollPoller();
+  }),
+  node: {
+    title: 'node',
+    platforms: undefined,
+    obstacle: async () => '',
+    async make(handler) {
+      const { NodeEngine } = await import('./node/node-engine.js');
+      return new NodeEngine(handler);
+    },
+  },
+};
+
+/** The engines that this platform has, the fastest first; whether one works here is another question. */
+export const AVAILABLE_ENGINES: readonly EngineName[] = ENGINE_NAMES.filter(
+  (name) => offers[name].platforms?.includes(process.platform) ?? true,
+);
+
+/** Each engine is tried once a process. */
+const obstacles = new Map<EngineName, Promise<string>>();
 
 /** Chooses the fastest engine that works here, or checks the one asked for; throws an Error that says why it can't be. */
 export async function chooseEngine(wanted: EngineName | 'auto'): Promise<EngineChoice> {
-  if (wanted !== 'auto' && !AVAILABLE_ENGINES.includes(wanted))
-    throw new Error(`engine "${wanted}" is not available yet`);
-  if (wanted === 'node') return { name: 'node', reason: 'asked for' };
-  cached ??= await whyNoUring();
-  if (cached === '') return { name: 'uring', reason: wanted === 'uring' ? 'asked for' : 'io_uring works here' };
-  if (wanted === 'uring') throw new Error(`cannot use engine "uring": ${cached} (try node)`);
-  return { name: 'node', reason: `no io_uring: ${cached}` };
+  if (wanted !== 'auto') {
+    const obstacle = await obstacleTo(wanted);
+    if (obstacle === '') return { name: wanted, reason: 'asked for' };
+    const { name } = await fastest();
+    throw new Error(`cannot use engine "${wanted}": ${obstacle} (try ${name})`);
+  }
+  const { name, missed } = await fastest();
+  return { name, reason: missed === '' ? `${offers[name].title} works here` : missed };
 }
 
 /** Makes an engine of that kind on the calling thread. */
-export async function createEngine(name: EngineName, handler: EngineHandler): Promise<Engine> {
-  if (name === 'uring') {
-    const { UringEngine } = await import('./uring/uring-engine.js');
-    return new UringEngine(handler);
-  }
-  if (name === 'node') {
-    const { NodeEngine } = await import('./node/node-engine.js');
-    return new NodeEngine(handler);
-  }
-  throw new Error(`engine "${name}" is not available yet`);
+export function createEngine(name: EngineName, handler: EngineHandler): Promise<Engine> {
+  return offers[name].make(handler);
 }
 
-/** Empty if io_uring is here and new enough, else the reason. */
-async function whyNoUring(): Promise<string> {
-  if (process.platform !== 'linux') return `${process.platform} has none`;
+/** The first that works, and why not the ones before it. */
+async function fastest(): Promise<{ name: EngineName; missed: string }> {
+  const missed: string[] = [];
+  for (const name of AVAILABLE_ENGINES) {
+    const obstacle = await obstacleTo(name);
+    if (obstacle === '') return { name, missed: missed.join('; ') };
+    missed.push(`no ${offers[name].title}: ${obstacle}`);
+  }
+  return { name: 'node', missed: missed.join('; ') };
+}
+
+async function obstacleTo(name: EngineName): Promise<string> {
+  if (!AVAILABLE_ENGINES.includes(name)) return `${process.platform} has none`;
+  let known = obstacles.get(name);
+  if (known === undefined) {
+    known = offers[name].obstacle();
+    obstacles.set(name, known);
+  }
+  return known;
+}
+
+function readiness(name: EngineName, platforms: readonly string[], poller: () => Promise<Poller>): Offer {
+  return {
+    title: name,
+    platforms,
+    obstacle() {
+      return byTrying(async () => (await poller()).close());
+    },
+    async make(handler) {
+      const { ReadinessEngine } = await import('./readiness/readiness-engine.js');
+      return new ReadinessEngine(name, await poller(), handler);
+    },
+  };
+}
+
+/** Empty if the attempt succeeds, else the reason: in the given words, or the error's name. */
+async function byTrying(attempt: () => Promise<void>, words: Record<string, string> = {}): Promise<string> {
   if (!hasFfi()) return `no FFI on ${process.arch}`;
   try {
-    const { probe } = await import('./uring/probe.js');
-    probe();
+    await attempt();
     return '';
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    if (error.code === 'EPERM') return 'forbidden here (a container, or kernel.io_uring_disabled)';
-    if (error.code === 'ENOSYS') return 'this kernel lacks it (5.19 or newer needed)';
-    return errnoName(error.errno);
+    return words[error.code] ?? errnoName(error.errno);
   }
 }

@@ -87,6 +87,19 @@ export const acceptCases: readonly Case[] = [
     },
   },
   {
+    name: 'spends no grant on clients that have gone before they are reported',
+    async play(stage) {
+      const host = await stage.host();
+      const { listener, endpoint } = await host.listen(LOOPBACK, { grants: 0 });
+      for (let i = 0; i < 5; i++) (await stage.dial(endpoint)).resetAndDestroy();
+      await sleep(QUIET_MS);
+      await host.call('grantAccept', listener, 1, 100);
+      const stayer = await stage.dial(endpoint);
+      const { peer } = await host.event('accepted');
+      assert.equal(peer.port, stayer.localPort);
+    },
+  },
+  {
     name: 'accepts nobody without a grant, exactly the granted, and drops nobody meanwhile',
     async play(stage) {
       const host = await stage.host();

@@ -56,6 +56,12 @@ export interface Engine {
    * `grantAccept`. A wildcard IPv6 address takes IPv4 clients too; a busy port is an error.
    */
   listen(endpoint: Endpoint, backlog: number): number;
+  /**
+   * Accepts on a copy of a descriptor that listens already (made with `sys/stream-socket`), the same way as after
+   * `listen`: several threads can serve one port, and a thread that comes later takes the place of one that died.
+   * The engine owns the descriptor. Only where sockets are descriptors.
+   */
+  adopt(descriptor: number, endpoint: Endpoint): number;
   /** What the listener is bound to (the port that was chosen for port 0). */
   boundTo(listener: number): Endpoint;
   /**
@@ -64,12 +70,14 @@ export interface Engine {
    * accepted but untouched. Also takes up accepting again after `accepted` reported an error.
    */
   grantAccept(listener: number, clients: number, batch: number): void;
-  /** Stops listening; the file of a Unix listener goes too. */
+  /** Stops listening; the file of a Unix listener goes too, unless it was adopted. */
   closeListener(listener: number): void;
 
   /** Starts connecting; returns the socket, or -errno if not even a socket could be made (EMFILE ...). */
   connect(endpoint: Endpoint, source: Endpoint | undefined): number;
   setOptions(socket: number, noDelay: boolean, keepAlive: boolean): void;
+  /** Bytes handed to the kernel that the peer has not acknowledged, -1 where that is not to be had. Not for the hot path. */
+  unsentBytes(socket: number): number;
   receive(socket: number): void;
   /**
    * Sends the first `length` bytes of `buffer`, all of them, and takes the buffer back. True: they have gone at
@@ -92,13 +100,19 @@ export interface Engine {
 
   /**
    * Another thread wakes the engine, so that `turn` is called, by writing eight bytes (a 64-bit 1) to this
-   * descriptor; -1 if the engine lives on its thread's event loop, which a posted message wakes by itself.
+   * descriptor; -1 if the engine lives on its thread's event loop, which a posted message wakes by itself. Whoever
+   * started the thread closes it, after the thread has ended: others may write to it until then.
    */
   readonly wakeDescriptor: number;
+  /** Descriptors that no other thread knows of, to be closed if the thread ends without having left `run`. */
+  readonly ownDescriptors: readonly number[];
   /** Asks for one `timer` call at or soon after that time; a later call replaces an earlier one; Infinity = none. */
   wakeAt(timeMs: number): void;
   /** Runs until `stop`. A blocking engine returns nothing, and only then; `node` returns a promise at once. */
   run(): void | Promise<void>;
-  /** Leaves `run` after the current batch, closing everything. To be called from a handler. */
+  /**
+   * Leaves `run` after the current batch, closing everything. To be called from a handler. A handler that throws has
+   * the same effect, and `run` throws its error on.
+   */
   stop(): void;
 }

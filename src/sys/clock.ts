@@ -1,4 +1,6 @@
 /** The two clocks. Everything above is given one of them; nothing below `sys` and the engines reads time. */
+// Imported, because the global of that name is a getter (54 instead of 66 ns a reading).
+import { performance } from 'node:perf_hooks';
 
 /**
  * What `performance.now()` of this thread must be shifted by to count from the system's monotonic zero. The two are

@@ -14,12 +14,11 @@ export function errnoName(errno: number): string {
 }
 
 const explanations: Record<string, string> = {
-  EACCES: 'permission denied (ports below 1024 need root)',
+  EACCES: 'permission denied, ports below 1024 need root',
   EADDRINUSE: 'address already in use',
   EADDRNOTAVAIL: 'no such address on this host',
   ECONNREFUSED: 'connection refused',
-  EMFILE: 'too many open files (raise the limit with ulimit -n)',
-  ENOENT: 'no such file or directory',
+  EMFILE: 'too many open files, raise the limit with ulimit -n',
   EPERM: 'operation not permitted',
 };
 
@@ -32,8 +31,9 @@ export class SystemError extends Error {
   /** `errno` may have either sign; `subject` is what the call was about, quoted in the message. */
   constructor(syscall: string, errno: number, subject?: string) {
     const code = errnoName(errno);
-    const about = subject === undefined ? syscall : `${syscall} "${subject}"`;
-    super(`cannot ${about}: ${explanations[code] ?? code}`);
+    const about = subject === undefined ? syscall : `${syscall} '${subject}'`;
+    const hint = explanations[code] === undefined ? '' : ` (${explanations[code]})`;
+    super(`cannot ${about}: ${code}${hint}`);
     this.name = 'SystemError';
     this.code = code;
     this.errno = -Math.abs(errno);

@@ -2,7 +2,7 @@
  * The C library's functions that Pen calls, typed. Pointers are numbers (addresses of memory from
  * `memory.ts`): koffi passes a number in 0.1 us, a Buffer in 0.17 us.
  */
-import { SystemError } from './errno.js';
+import { ERRNO, SystemError } from './errno.js';
 import { koffi } from './ffi.js';
 
 export interface Libc {
@@ -14,13 +14,27 @@ export interface Libc {
   listen(fd: number, backlog: number): number;
   shutdown(fd: number, how: number): number;
   close(fd: number): number;
+  accept(fd: number, address: number, length: number): number;
+  accept4(fd: number, address: number, length: number, flags: number): number;
+  connect(fd: number, address: number, length: number): number;
   send(fd: number, data: number, length: number, flags: number): number;
+  recv(fd: number, data: number, length: number, flags: number): number;
   getpeername(fd: number, address: number, length: number): number;
   getsockname(fd: number, address: number, length: number): number;
   getsockopt(fd: number, level: number, option: number, value: number, length: number): number;
   setsockopt(fd: number, level: number, option: number, value: number, length: number): number;
   eventfd(initial: number, flags: number): number;
+  read(fd: number, data: number, length: number): number;
   write(fd: number, data: number, length: number): number;
+  pipe(descriptors: number): number;
+  ioctl(fd: number, request: number, argument: number): number;
+  fcntl(fd: number, command: number, type: 'int', value: number): number;
+  poll(descriptors: number, count: number, timeoutMs: number): number;
+  epoll_create1(flags: number): number;
+  epoll_ctl(epoll: number, operation: number, fd: number, event: number): number;
+  epoll_wait(epoll: number, events: number, count: number, timeoutMs: number): number;
+  kqueue(): number;
+  kevent(kqueue: number, changes: number, changed: number, events: number, count: number, timeout: number): number;
   chroot(path: string): number;
   getrlimit(resource: number, limits: number): number;
   setrlimit(resource: number, limits: number): number;
@@ -38,13 +52,27 @@ const prototypes: Record<keyof Libc, string> = {
   listen: 'int listen(int, int)',
   shutdown: 'int shutdown(int, int)',
   close: 'int close(int)',
+  accept: 'int accept(int, uintptr_t, uintptr_t)',
+  accept4: 'int accept4(int, uintptr_t, uintptr_t, int)',
+  connect: 'int connect(int, uintptr_t, unsigned int)',
   send: 'long send(int, uintptr_t, size_t, int)',
+  recv: 'long recv(int, uintptr_t, size_t, int)',
   getpeername: 'int getpeername(int, uintptr_t, uintptr_t)',
   getsockname: 'int getsockname(int, uintptr_t, uintptr_t)',
   getsockopt: 'int getsockopt(int, int, int, uintptr_t, uintptr_t)',
   setsockopt: 'int setsockopt(int, int, int, uintptr_t, unsigned int)',
   eventfd: 'int eventfd(unsigned int, int)',
+  read: 'long read(int, uintptr_t, size_t)',
   write: 'long write(int, uintptr_t, size_t)',
+  pipe: 'int pipe(uintptr_t)',
+  ioctl: 'int ioctl(int, unsigned long, uintptr_t)',
+  fcntl: 'int fcntl(int, int, ...)',
+  poll: 'int poll(uintptr_t, unsigned long, int)',
+  epoll_create1: 'int epoll_create1(int)',
+  epoll_ctl: 'int epoll_ctl(int, int, int, uintptr_t)',
+  epoll_wait: 'int epoll_wait(int, uintptr_t, int, int)',
+  kqueue: 'int kqueue()',
+  kevent: 'int kevent(int, uintptr_t, int, uintptr_t, int, uintptr_t)',
   chroot: 'int chroot(const char *)',
   getrlimit: 'int getrlimit(int, uintptr_t)',
   setrlimit: 'int setrlimit(int, uintptr_t)',
@@ -55,20 +83,31 @@ const prototypes: Record<keyof Libc, string> = {
 
 let bound: Libc | undefined;
 
-/** The bound functions; throws where there is no FFI or no such C library. */
+/** The bound functions; throws where there is no FFI. A function that this system lacks (epoll, kqueue) throws when called. */
 export function libc(): Libc {
   if (bound === undefined) {
     const library = koffi().load(null);
     const functions: Record<string, unknown> = {};
-    for (const [name, prototype] of Object.entries(prototypes)) functions[name] = library.func(prototype);
+    for (const [name, prototype] of Object.entries(prototypes)) {
+      try {
+        functions[name] = library.func(prototype);
+      } catch {
+        functions[name] = () => {
+          throw new SystemError(name, ERRNO.ENOSYS);
+        };
+      }
+    }
     bound = functions as unknown as Libc;
   }
   return bound;
 }
 
+let errnoOf: (() => number) | undefined;
+
 /** errno of this thread's last call; ask at once. */
 export function lastErrno(): number {
-  return koffi().errno();
+  errnoOf ??= koffi().errno as () => number;
+  return errnoOf();
 }
 
 /** Turns -1 into a SystemError. */

@@ -32,7 +32,7 @@ export function dropPrivileges(options: {
   // Looked up first: inside the new root there may be no /etc/passwd.
   const ids = options.user === undefined ? undefined : lookupUser(options.user);
   if (options.user !== undefined && ids === undefined)
-    throw new Error(`cannot become user "${options.user}": no such user`);
+    throw new Error(`cannot become user '${options.user}': no such user`);
   if (options.user !== undefined) initgroups(options.user, (ids as UserIds).gid);
   if (options.root !== undefined) {
     check(libc().chroot(options.root), 'chroot', options.root);

@@ -1,28 +1,40 @@
 /**
- * struct sockaddr_in, sockaddr_in6 and sockaddr_un <-> Endpoint, on Linux's layouts:
+ * struct sockaddr_in, sockaddr_in6 and sockaddr_un <-> Endpoint:
  *
- *   sockaddr_in   family:16 port:16be address:32be
+ *   sockaddr_in   family:16 port:16be address:32be zero:64
  *   sockaddr_in6  family:16 port:16be flowinfo:32 address:128be scope:32
  *   sockaddr_un   family:16 path (NUL-terminated, or by length)
+ *
+ * On the BSDs and macOS the family has 8 bits and the length of the whole stands before it: length:8 family:8.
  */
 import type { Endpoint, IpWords } from '../core/address.js';
-import { AF_INET, AF_INET6, AF_UNIX, UNIX_PATH_MAX } from './uapi/socket.js';
+import { AF_INET, AF_UNIX, type SocketAbi, socketAbi } from './uapi/socket.js';
 
 /** ::ffff:0:0/96, the third word of an IPv4-mapped address. */
 const MAPPED = 0xffff;
 
-export function familyOf(endpoint: Endpoint): number {
+export function familyOf(endpoint: Endpoint, abi: SocketAbi = socketAbi): number {
   if (endpoint.kind === 'unix') return AF_UNIX;
-  return endpoint.family === 4 ? AF_INET : AF_INET6;
+  return endpoint.family === 4 ? AF_INET : abi.AF_INET6;
 }
 
 /** Writes the address at `offset` and returns its length in bytes; throws a RangeError on a path that is too long. */
-export function writeSockaddr(view: DataView, offset: number, endpoint: Endpoint): number {
-  view.setUint16(offset, familyOf(endpoint), true);
+export function writeSockaddr(view: DataView, offset: number, endpoint: Endpoint, abi: SocketAbi = socketAbi): number {
+  const length = writeAfterFamily(view, offset, endpoint, abi.UNIX_PATH_MAX);
+  if (abi.hasLength) {
+    view.setUint8(offset, length);
+    view.setUint8(offset + 1, familyOf(endpoint, abi));
+  } else {
+    view.setUint16(offset, familyOf(endpoint, abi), true);
+  }
+  return length;
+}
+
+function writeAfterFamily(view: DataView, offset: number, endpoint: Endpoint, pathMax: number): number {
   if (endpoint.kind === 'unix') {
     const path = Buffer.from(endpoint.path);
-    if (path.length >= UNIX_PATH_MAX) {
-      throw new RangeError(`cannot use socket path "${endpoint.path}": longer than ${UNIX_PATH_MAX - 1} bytes`);
+    if (path.length >= pathMax) {
+      throw new RangeError(`cannot use socket path "${endpoint.path}": longer than ${pathMax - 1} bytes`);
     }
     for (let i = 0; i < path.length; i++) view.setUint8(offset + 2 + i, path[i] as number);
     view.setUint8(offset + 2 + path.length, 0);
@@ -41,14 +53,14 @@ export function writeSockaddr(view: DataView, offset: number, endpoint: Endpoint
 }
 
 /** Reads the IP address at `offset` into `words` (IPv4 as IPv4-mapped); returns the port, -1 if it is no IP address. */
-export function readIpSockaddr(view: DataView, offset: number, words: Int32Array): number {
-  const family = view.getUint16(offset, true);
+export function readIpSockaddr(view: DataView, offset: number, words: Int32Array, abi: SocketAbi = socketAbi): number {
+  const family = abi.hasLength ? view.getUint8(offset + 1) : view.getUint16(offset, true);
   if (family === AF_INET) {
     words[0] = 0;
     words[1] = 0;
     words[2] = MAPPED;
     words[3] = view.getInt32(offset + 4, false);
-  } else if (family === AF_INET6) {
+  } else if (family === abi.AF_INET6) {
     for (let i = 0; i < 4; i++) words[i] = view.getInt32(offset + 8 + 4 * i, false);
   } else {
     words.fill(0);
@@ -58,11 +70,11 @@ export function readIpSockaddr(view: DataView, offset: number, words: Int32Array
 }
 
 /** The endpoint at `offset`, `length` bytes long. */
-export function readSockaddr(view: DataView, offset: number, length: number): Endpoint {
+export function readSockaddr(view: DataView, offset: number, length: number, abi: SocketAbi = socketAbi): Endpoint {
   const words = new Int32Array(4);
-  const port = readIpSockaddr(view, offset, words);
+  const port = readIpSockaddr(view, offset, words, abi);
   if (port >= 0) {
-    const family = view.getUint16(offset, true) === AF_INET ? 4 : 6;
+    const family = (abi.hasLength ? view.getUint8(offset + 1) : view.getUint16(offset, true)) === AF_INET ? 4 : 6;
     return { kind: 'ip', family, address: [...words] as unknown as IpWords, port };
   }
   const bytes = new Uint8Array(view.buffer, view.byteOffset + offset + 2, Math.max(0, length - 2));

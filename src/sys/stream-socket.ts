@@ -7,6 +7,7 @@ import type { Endpoint } from '../core/address.js';
 import { type Libc, lastErrno, libc } from './libc.js';
 import { type Mapping, mapAnonymous } from './memory.js';
 import { familyOf, readIpSockaddr, readSockaddr, writeSockaddr } from './sockaddr.js';
+import { F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK } from './uapi/fcntl.js';
 import * as uapi from './uapi/socket.js';
 
 /** A C struct sockaddr at an address that stays. */
@@ -18,11 +19,12 @@ export interface Sockaddr {
 
 export class StreamSockets {
   readonly #libc: Libc = libc();
-  /** A page of scratch: an address at 0, its length at 128, an option's value at 136. */
+  /** A page of scratch: an address at 0, its length at 128, an option's value at 136, that one's length at 144. */
   readonly #scratch: Mapping = mapAnonymous(4096);
   readonly #view = new DataView(this.#scratch.buffer);
   readonly #addressLength = new Int32Array(this.#scratch.buffer, 128, 1);
   readonly #option = new Int32Array(this.#scratch.buffer, 136, 2);
+  readonly #optionLength = new Int32Array(this.#scratch.buffer, 144, 1);
   /** Endpoints are immutable, so each is laid out once. */
   readonly #sockaddrs = new WeakMap<Endpoint, Sockaddr>();
   #page: Mapping = mapAnonymous(65_536);
@@ -46,7 +48,12 @@ export class StreamSockets {
 
   /** A blocking stream socket of that family (`extraType`: SOCK_NONBLOCK for readiness engines), or -errno. */
   create(family: number, extraType: number): number {
-    return this.#result(this.#libc.socket(family, uapi.SOCK_STREAM | uapi.SOCK_CLOEXEC | extraType, 0));
+    if (uapi.socketAbi.hasTypeFlags) {
+      return this.#result(this.#libc.socket(family, uapi.SOCK_STREAM | uapi.SOCK_CLOEXEC | extraType, 0));
+    }
+    const fd = this.#result(this.#libc.socket(family, uapi.SOCK_STREAM, 0));
+    if (fd >= 0) this.#prepare(fd, extraType);
+    return fd;
   }
 
   /**
@@ -54,22 +61,82 @@ export class StreamSockets {
    * takes IPv4 clients too.
    */
   listen(endpoint: Endpoint, backlog: number, extraType: number): number {
+    const group = this.listenGroup(endpoint, backlog, 1, extraType);
+    return typeof group === 'number' ? group : (group[0] as number);
+  }
+
+  /**
+   * So many listening sockets on one port, among which the kernel spreads the clients (SO_REUSEPORT), or -errno. The
+   * first is bound without the flag, so that a port which any other process has is an error, and gets it before the
+   * others come. A Unix socket cannot be shared out: its group are copies of one descriptor.
+   */
+  listenGroup(endpoint: Endpoint, backlog: number, count: number, extraType: number): number[] | number {
+    const group: number[] = [];
+    let target = endpoint;
+    for (let i = 0; i < count; i++) {
+      const isCopy = endpoint.kind === 'unix' && i > 0;
+      const fd = isCopy
+        ? this.duplicate(group[0] as number)
+        : this.#listenOne(target, backlog, i, count > 1, extraType);
+      if (fd < 0) {
+        for (const opened of group) this.close(opened);
+        return fd;
+      }
+      // Port 0: the others join the port that the first was given.
+      if (i === 0) target = this.boundTo(fd);
+      group.push(fd);
+    }
+    return group;
+  }
+
+  /** Another descriptor for the same socket, or -errno. */
+  duplicate(fd: number): number {
+    return this.#result(this.#libc.fcntl(fd, uapi.F_DUPFD_CLOEXEC, 'int', 0));
+  }
+
+  #listenOne(endpoint: Endpoint, backlog: number, place: number, shared: boolean, extraType: number): number {
     const target = this.sockaddr(endpoint);
     const fd = this.create(target.family, extraType);
     if (fd < 0) return fd;
+    const sharesPort = shared && target.family !== uapi.AF_UNIX;
     if (target.family !== uapi.AF_UNIX) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEADDR, 1);
     if (target.family === uapi.AF_INET6) this.#set(fd, uapi.IPPROTO_IPV6, uapi.IPV6_V6ONLY, 0);
+    if (sharesPort && place > 0) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEPORT, 1);
     let result = this.#result(this.#libc.bind(fd, target.address, target.length));
+    if (sharesPort && place === 0) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEPORT, 1);
     if (result === 0) result = this.#result(this.#libc.listen(fd, backlog));
     if (result === 0) return fd;
     this.#libc.close(fd);
     return result;
   }
 
+  /** The next client of a non-blocking listener, non-blocking itself; or -errno. */
+  accept(listener: number): number {
+    if (uapi.socketAbi.hasTypeFlags) {
+      return this.#result(this.#libc.accept4(listener, 0, 0, uapi.SOCK_CLOEXEC | uapi.SOCK_NONBLOCK));
+    }
+    const fd = this.#result(this.#libc.accept(listener, 0, 0));
+    if (fd >= 0) this.#prepare(fd, uapi.SOCK_NONBLOCK);
+    return fd;
+  }
+
+  /** 0 if connected at once, else -errno: EINPROGRESS is the usual one, EAGAIN a Unix listener whose queue is full. */
+  connectNow(fd: number, target: Sockaddr): number {
+    return this.#result(this.#libc.connect(fd, target.address, target.length));
+  }
+
+  /** The error that a socket has met while nobody asked (0 or -errno); it is forgotten by asking. */
+  pendingError(fd: number): number {
+    this.#optionLength[0] = 4;
+    const at = this.#scratch.address + 136;
+    const result = this.#libc.getsockopt(fd, uapi.SOL_SOCKET, uapi.SO_ERROR, at, at + 8);
+    return result < 0 ? -lastErrno() : -(this.#option[0] as number);
+  }
+
   /** Sets the local address of a socket that is going to connect; the port is chosen at connect time. */
   bindSource(fd: number, source: Endpoint): number {
     const local = this.sockaddr(source);
-    this.#set(fd, uapi.IPPROTO_IP, uapi.IP_BIND_ADDRESS_NO_PORT, 1);
+    if (uapi.IP_BIND_ADDRESS_NO_PORT !== 0) this.#set(fd, uapi.IPPROTO_IP, uapi.IP_BIND_ADDRESS_NO_PORT, 1);
     return this.#result(this.#libc.bind(fd, local.address, local.length));
   }
 
@@ -87,6 +154,10 @@ export class StreamSockets {
       return -lastErrno();
     }
     return readIpSockaddr(this.#view, 0, words);
+  }
+
+  setNonBlocking(fd: number): void {
+    this.#libc.fcntl(fd, F_SETFL, 'int', O_NONBLOCK);
   }
 
   setNoDelay(fd: number): void {
@@ -109,6 +180,18 @@ export class StreamSockets {
     return this.#result(this.#libc.send(fd, address, length, uapi.MSG_DONTWAIT | uapi.MSG_NOSIGNAL));
   }
 
+  /** Bytes that were there to be read from a non-blocking socket, 0 at the end of the stream, or -errno. */
+  receiveNow(fd: number, address: number, length: number): number {
+    return this.#result(this.#libc.recv(fd, address, length, 0));
+  }
+
+  /** Bytes in the send queue that the peer has not acknowledged; negative where that cannot be told. */
+  unsentBytes(fd: number): number {
+    if (uapi.SIOCOUTQ === 0) return -1;
+    const result = this.#result(this.#libc.ioctl(fd, uapi.SIOCOUTQ, this.#scratch.address + 136));
+    return result < 0 ? result : this.#option[0];
+  }
+
   shutdownWrite(fd: number): void {
     this.#libc.shutdown(fd, uapi.SHUT_WR);
   }
@@ -120,6 +203,12 @@ export class StreamSockets {
 
   close(fd: number): void {
     this.#libc.close(fd);
+  }
+
+  /** What socket(2) and accept4(2) do elsewhere by flags of the type. */
+  #prepare(fd: number, extraType: number): void {
+    this.#libc.fcntl(fd, F_SETFD, 'int', FD_CLOEXEC);
+    if (extraType === uapi.SOCK_NONBLOCK) this.setNonBlocking(fd);
   }
 
   #set(fd: number, level: number, option: number, value: number): void {

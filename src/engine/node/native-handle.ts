@@ -37,7 +37,7 @@ export function handleOf(owner: net.Server | net.Socket): NativeHandle | undefin
   return (owner as unknown as { _handle: NativeHandle | null })._handle ?? undefined;
 }
 
-type CreateServerHandle = (address: string, port: number, type: number) => NativeHandle | number;
+type CreateServerHandle = (address: string, port: number, type: number, fd?: number) => NativeHandle | number;
 
 /** A handle that is bound, does not listen yet, and can stop accepting; -errno; undefined where that is not to be had. */
 export function bindStoppable(endpoint: Endpoint): NativeHandle | number | undefined {
@@ -53,6 +53,13 @@ export function bindStoppable(endpoint: Endpoint): NativeHandle | number | undef
   if (typeof handle.fd === 'number' && handle.fd >= 0 && handle.open?.(handle.fd) === 0) return handle;
   handle.close();
   return undefined;
+}
+
+/** A handle for a descriptor that listens already, able to stop accepting; -errno where Node cannot open it. */
+export function openStoppable(descriptor: number): NativeHandle | number {
+  const create = (net as unknown as { _createServerHandle?: CreateServerHandle })._createServerHandle;
+  const handle = create?.('', 0, 0, descriptor) ?? -ERRNO.ENOSYS;
+  return typeof handle === 'number' ? errnoOfLibuv(handle) : handle;
 }
 
 /** libuv's negative number as this platform's: they differ on Windows only. */

@@ -27,9 +27,14 @@ const LONGEST_TIMEOUT_MS = 0x7fffffff;
 const DESCRIPTORS_PER_CLIENT = 2;
 
 /** An engine on this thread's event loop. */
+/** libuv listens once more on what it opens; the kernel caps it at its own limit. */
+const ADOPTED_BACKLOG = 4096;
+
 export class NodeEngine implements Engine {
   readonly name = 'node';
   readonly wakeDescriptor = -1;
+  /** Node closes what its handles hold when the thread ends, however it ends. */
+  readonly ownDescriptors: readonly number[] = [];
   readonly peer: PeerAddress & { words: Int32Array } = { words: new Int32Array(4), port: 0, isUnix: false };
   readonly scratch = new Uint8Array(CHUNK_BYTES);
   readonly #handler: EngineHandler;
@@ -57,11 +62,11 @@ export class NodeEngine implements Engine {
   }
 
   listen(endpoint: Endpoint, backlog: number): number {
-    const listener = new NodeListener(this, this.#newNumber(), endpoint);
-    this.#entries[listener.number] = listener;
-    this.#listeners.add(listener);
-    listener.listen(backlog);
-    return listener.number;
+    return this.#begin(new NodeListener(this, this.#newNumber(), endpoint), backlog);
+  }
+
+  adopt(descriptor: number, endpoint: Endpoint): number {
+    return this.#begin(new NodeListener(this, this.#newNumber(), endpoint, descriptor), ADOPTED_BACKLOG);
   }
 
   boundTo(listener: number): Endpoint {
@@ -99,6 +104,11 @@ export class NodeEngine implements Engine {
 
   setOptions(socket: number, noDelay: boolean, keepAlive: boolean): void {
     this.#socket(socket).setNoDelay(noDelay).setKeepAlive(keepAlive);
+  }
+
+  /** Node does not tell. */
+  unsentBytes(): number {
+    return -1;
   }
 
   receive(number: number): void {
@@ -237,8 +247,9 @@ export class NodeEngine implements Engine {
   #accept(listener: NodeListener, client: NativeHandle): void {
     this.#budget.opened();
     if (!this.#readPeer(listener, client)) {
-      // Reset while it waited in the queue: there is nobody left to serve.
+      // Reset while it waited in the queue: there is nobody left to serve, and the grant is still to be used.
       client.close(() => this.#budget.closed());
+      listener.giveBack();
       return;
     }
     const socket = new NodeSocket(this, this.#newNumber(), client);
@@ -337,6 +348,13 @@ export class NodeEngine implements Engine {
     const entry = this.#entries[number];
     if (!(entry instanceof NodeSocket) || !entry.isOpen) throw new RangeError(`no such socket: ${number}`);
     return entry;
+  }
+
+  #begin(listener: NodeListener, backlog: number): number {
+    this.#entries[listener.number] = listener;
+    this.#listeners.add(listener);
+    listener.listen(backlog);
+    return listener.number;
   }
 
   #listener(number: number): NodeListener {

@@ -2,7 +2,14 @@
 import net from 'node:net';
 import type { Endpoint } from '../../core/address.js';
 import { formatIp } from '../../core/address.js';
-import { bindStoppable, errnoOfError, errnoOfLibuv, handleOf, type NativeHandle } from './native-handle.js';
+import {
+  bindStoppable,
+  errnoOfError,
+  errnoOfLibuv,
+  handleOf,
+  type NativeHandle,
+  openStoppable,
+} from './native-handle.js';
 
 export interface ListenerOwner {
   onListening(listener: NodeListener, result: number): void;
@@ -14,6 +21,7 @@ export class NodeListener {
   readonly number: number;
   readonly endpoint: Endpoint;
   readonly #owner: ListenerOwner;
+  readonly #descriptor: number;
   #handle: NativeHandle | undefined;
   /** Only where the handle had to be made by a server. */
   #server: net.Server | undefined;
@@ -27,15 +35,17 @@ export class NodeListener {
   /** Accepted without a grant by a handle that cannot stop. */
   #held: NativeHandle[] = [];
 
-  constructor(owner: ListenerOwner, number: number, endpoint: Endpoint) {
+  /** With a descriptor: one that is bound to `endpoint` and listens already. */
+  constructor(owner: ListenerOwner, number: number, endpoint: Endpoint, descriptor = -1) {
     this.#owner = owner;
     this.number = number;
     this.endpoint = endpoint;
+    this.#descriptor = descriptor;
   }
 
   /** Tells the owner how it went, later. */
   listen(backlog: number): void {
-    const bound = bindStoppable(this.endpoint);
+    const bound = this.#descriptor < 0 ? bindStoppable(this.endpoint) : openStoppable(this.#descriptor);
     if (typeof bound === 'number') setImmediate(() => this.#report(bound));
     else if (bound !== undefined) this.#listenOn(bound, backlog);
     else this.#listenByServer(backlog);
@@ -56,6 +66,12 @@ export class NodeListener {
     this.#isExhausted = false;
     this.#poll();
     if (this.#held.length > 0) setImmediate(() => this.#deliverHeld());
+  }
+
+  /** The client that was just reported has turned out to be gone. */
+  giveBack(): void {
+    this.#grants++;
+    this.#poll();
   }
 
   /** Reports nobody until the next grant. */

@@ -25,10 +25,12 @@ import { Ring } from './ring.js';
 const RING_ENTRIES = 1024;
 /** Requests and most answers fit; a stream that fills it is moved on to the large ones. */
 const SMALL_BYTES = 16_384;
-const LARGE_BYTES = 262_144;
-const LARGE_LIMIT = 256;
+const LARGE_BYTES = 524_288;
+const LARGE_LIMIT = 128;
 const SMALL_GROUP = 0;
 const LARGE_GROUP = 1;
+/** Cancelling takes a moment; if an error has upset the books, this is how long it is waited for. */
+const TEAR_DOWN_MS = 5000;
 /** Descriptors kept for everything that is no client or server: logs, control, files. */
 const DESCRIPTOR_MARGIN = 64;
 
@@ -69,6 +71,7 @@ export class UringEngine implements Engine {
   readonly name = 'uring';
   readonly peer: PeerAddress = { words: new Int32Array(4), port: 0, isUnix: false };
   readonly wakeDescriptor: number;
+  readonly ownDescriptors: readonly number[];
   readonly #handler: EngineHandler;
   readonly #ring: Ring;
   readonly #small: BufferRing;
@@ -89,12 +92,14 @@ export class UringEngine implements Engine {
   #starved: number[] = [];
   /** Clients that each listener may still report. */
   readonly #grants = new Map<number, number>();
+  /** Paths of the Unix listeners that were made here. */
+  readonly #files = new Map<number, string>();
   /** Accepted ahead of a grant or beyond the batch: pairs of listener and socket, oldest first. */
   #held: number[] = [];
   /** Held clients could be reported at once, if the batch were not full. */
   #moreToReport = false;
   #batch = 1;
-  #backlog = 0;
+  #backlog = 511;
   readonly #fileLimit = raiseFileLimit();
   /** The highest descriptor seen: the kernel hands out the lowest free one, so about that many are open at peak. */
   #highest = 0;
@@ -120,6 +125,7 @@ export class UringEngine implements Engine {
       limit: LARGE_LIMIT,
     });
     this.wakeDescriptor = createWakeDescriptor();
+    this.ownDescriptors = [this.#ring.fd];
     this.#armWake();
   }
 
@@ -134,11 +140,16 @@ export class UringEngine implements Engine {
       this.#deferred.push(LISTEN, fd, fd);
       return fd;
     }
-    this.#opened(fd);
-    this.#grants.set(fd, 0);
+    if (endpoint.kind === 'unix') this.#files.set(fd, endpoint.path);
     this.#backlog = backlog;
-    this.#deferred.push(LISTEN, fd, 0);
-    return fd;
+    return this.adopt(fd, endpoint);
+  }
+
+  adopt(descriptor: number, _endpoint: Endpoint): number {
+    this.#opened(descriptor);
+    this.#grants.set(descriptor, 0);
+    this.#deferred.push(LISTEN, descriptor, 0);
+    return descriptor;
   }
 
   boundTo(listener: number): Endpoint {
@@ -154,8 +165,9 @@ export class UringEngine implements Engine {
   }
 
   closeListener(listener: number): void {
-    const bound = this.boundTo(listener);
-    if (bound.kind === 'unix') removeSocketFile(bound.path);
+    const file = this.#files.get(listener);
+    if (file !== undefined) removeSocketFile(file);
+    this.#files.delete(listener);
     this.#grants.delete(listener);
     // Stops listening now; the descriptor goes when the accept under way has been cancelled.
     this.#sockets.shutdownListener(listener);
@@ -177,6 +189,10 @@ export class UringEngine implements Engine {
   setOptions(socket: number, noDelay: boolean, keepAlive: boolean): void {
     if (noDelay) this.#sockets.setNoDelay(socket);
     if (keepAlive) this.#sockets.setKeepAlive(socket);
+  }
+
+  unsentBytes(socket: number): number {
+    return this.#sockets.unsentBytes(socket);
   }
 
   receive(socket: number): void {
@@ -251,25 +267,31 @@ export class UringEngine implements Engine {
 
   run(): void {
     this.#running = true;
-    while (!this.#stopped) {
-      this.#ring.submitAndWait(this.#patience());
-      this.#completions();
-      if (this.#deferred.length > 0) this.#reportDeferred();
-      if (this.#held.length > 0) this.#reportAccepted();
-      if (this.#starved.length > 0) this.#feedStarved();
-      const now = monotonicMs();
-      if (now >= this.#wakeTime) {
-        this.#wakeTime = Infinity;
-        this.#handler.timer(now);
-      }
-      this.#handler.turn(now);
+    try {
+      while (!this.#stopped) this.#turn();
+    } finally {
+      this.#stopped = true;
+      this.#tearDown();
     }
-    this.#tearDown();
   }
 
   stop(): void {
     this.#stopped = true;
     if (!this.#running) this.#tearDown();
+  }
+
+  #turn(): void {
+    this.#ring.submitAndWait(this.#patience());
+    this.#completions();
+    if (this.#deferred.length > 0) this.#reportDeferred();
+    if (this.#held.length > 0) this.#reportAccepted();
+    if (this.#starved.length > 0) this.#feedStarved();
+    const now = monotonicMs();
+    if (now >= this.#wakeTime) {
+      this.#wakeTime = Infinity;
+      this.#handler.timer(now);
+    }
+    this.#handler.turn(now);
   }
 
   /** Milliseconds that the next wait may last. */
@@ -328,8 +350,8 @@ export class UringEngine implements Engine {
       pool.took();
       buffer = kind === RECV ? id : id + MAX_BUFFERS;
       let state = this.#state[socket] & ~(STREAMING | NONEMPTY);
-      // Half a large buffer keeps a stream on large ones, a whole small one moves it there.
-      if (result >= (kind === RECV ? SMALL_BYTES : LARGE_BYTES / 2)) state |= STREAMING;
+      // What fills a small buffer moves a stream to large ones, what would not fill one moves it back.
+      if (result >= SMALL_BYTES) state |= STREAMING;
       if ((flags & uapi.IORING_CQE_F_SOCK_NONEMPTY) !== 0) state |= NONEMPTY;
       this.#state[socket] = state;
     } else if (result === -ERRNO.ENOBUFS && (this.#state[socket] & CLOSING) === 0) {
@@ -422,8 +444,8 @@ export class UringEngine implements Engine {
     this.#deferred = [];
     for (let i = 0; i < list.length; i += 3) {
       const [kind, socket, result] = [list[i], list[i + 1], list[i + 2]];
-      if (kind === LISTEN) this.#handler.listening(socket, result);
-      else this.#complete(kind, socket, this.#generation[socket], result, 0);
+      if (kind !== LISTEN) this.#complete(kind, socket, this.#generation[socket], result, 0);
+      else if (!this.#stopped) this.#handler.listening(socket, result);
     }
   }
 
@@ -528,13 +550,12 @@ export class UringEngine implements Engine {
     }
     this.#outstanding++;
     this.#ring.prepCancelAll(CANCEL << KIND_SHIFT, 0);
-    while (this.#outstanding > 0) {
+    for (const end = monotonicMs() + TEAR_DOWN_MS; this.#outstanding > 0 && monotonicMs() < end; ) {
       this.#ring.submitAndWait(this.#deferred.length > 0 ? 0 : 1000);
       this.#completions();
       this.#reportDeferred();
       for (const socket of this.#starved.splice(0)) this.#finish(socket, RECEIVING);
     }
-    this.#sockets.close(this.wakeDescriptor);
     this.#ring.close();
     this.#small.close();
     this.#large.close();
