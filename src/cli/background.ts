@@ -60,7 +60,7 @@ export function connectToParent(): Parent | undefined {
 /** The parent's end: starts the child and gives the exit status once it serves or has failed. */
 export function runInBackground(args: readonly string[]): Promise<number> {
   const [, program = ''] = process.argv;
-  const child = spawn(process.execPath, [...process.execArgv, program, ...args], {
+  const child = spawn(process.execPath, [...process.execArgv, ...noInspector(), program, ...args], {
     detached: true,
     env: { ...process.env, [MARK]: String(process.pid) },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -94,4 +94,10 @@ export function runInBackground(args: readonly string[]): Promise<number> {
       resolve(status || 1);
     });
   });
+}
+
+/** USR1 while Node itself is starting would open its inspector; bin/pen, which forbids that, has not been read yet. */
+function noInspector(): string[] {
+  const flag = '--disable-sigusr1';
+  return process.allowedNodeEnvironmentFlags.has(flag) && !process.execArgv.includes(flag) ? [flag] : [];
 }

@@ -38,7 +38,7 @@ export const OPTIONS: readonly OptionRow[] = [
   later('L', 'PROTOCOL', 'TLS is', 'ssl23, ssl3 or tls1'),
   obsolete('N', undefined, 'use -h with -r'),
   command('O', 'any penctl command, as in -O "idle_timeout 60"; repeatable'),
-  later('P', undefined, 'the poll engine is', 'use poll'),
+  toggle('P', 'poll', 'use poll'),
   obsolete('Q', undefined, 'the best engine is chosen without it'),
   later('R', undefined, 'TLS is', 'require a valid client certificate'),
   obsolete('S', 'N', 'the server table grows on demand'),
@@ -47,7 +47,7 @@ export const OPTIONS: readonly OptionRow[] = [
   toggle('W', 'weight', 'select by weight'),
   flag('X', 'allowExit', 'let the control command "exit" end pen'),
   later('Z', undefined, 'TLS is', 'TLS compatibility mode'),
-  toggle('a', 'ascii', 'ASCII in debugging dumps (this version makes none)'),
+  later('a', undefined, 'debugging dumps are', 'ASCII in debugging dumps'),
   number('b', 'SECONDS', 'blacklist', 'blacklistSec', 'leave a failing server alone that long'),
   number('c', 'N', 'clients_max', 'clientsMax', 'clients to remember'),
   {

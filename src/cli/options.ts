@@ -53,7 +53,8 @@ export function parseOptions(argv: readonly string[], surroundings: Surroundings
 
   [options.listen, ...options.servers] = operands;
   if (surroundings.isRoot && options.user === undefined && options.control?.includes('/') === false) {
-    throw new UsageError('-C: no control port as root without -u (-u USER drops privileges, -u root insists)');
+    const path = /^\d+$|:/.test(options.control) ? '' : `; a socket path needs a slash: ./${options.control}`;
+    throw new UsageError(`-C: no control port as root without -u (-u USER drops privileges, -u root insists${path})`);
   }
   if (options.listen === undefined && options.configFile === undefined) {
     throw new UsageError('nowhere to listen (usage: pen [options] LISTEN SERVER..., see pen --help)');

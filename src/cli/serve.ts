@@ -3,7 +3,9 @@
  * control port -> pid file -> privileges dropped -> serving. If a step fails, those before it are undone.
  */
 import { randomInt } from 'node:crypto';
+import { takesTraffic } from '../control/draft.js';
 import { ConfigurationError } from '../control/errors.js';
+import { listenCause } from '../control/listen-cause.js';
 import { Service } from '../control/service.js';
 import { type Endpoint, formatEndpoint } from '../core/address.js';
 import { AVAILABLE_ENGINES } from '../engine/choose.js';
@@ -24,7 +26,7 @@ export async function check(options: Options): Promise<string> {
   const service = makeService(options, { log() {}, print() {}, exit() {} });
   await prepare(service, options);
   const { servers } = service.setup.configuration;
-  return `good: ${servers.filter((server) => server.endpoint).length} servers`;
+  return `good: ${servers.filter(takesTraffic).length} servers`;
 }
 
 /** Serves until TERM, INT or the control command `exit`; returns when clients are taken. */
@@ -85,8 +87,10 @@ async function start(service: Service, options: Options, ending: Ending): Promis
     process.on('exit', () => pidFile.remove());
   }
   dropPrivileges({ user: options.user, root: options.root });
-  const { engine, engineReason, listening } = service.dataPlane;
-  service.log(0, `serving on ${listening ? formatEndpoint(listening) : '?'} with engine ${engine} (${engineReason})`);
+  const { engine, engineReason, listening, threads } = service.dataPlane;
+  const where = listening ? formatEndpoint(listening) : '?';
+  const workers = threads === 1 ? '1 thread' : `${threads} threads`;
+  service.log(0, `serving on ${where} with engine ${engine} (${engineReason}), ${workers}`);
 }
 
 async function prepare(service: Service, options: Options): Promise<void> {
@@ -107,7 +111,7 @@ async function prepare(service: Service, options: Options): Promise<void> {
     throw failure;
   }
   const { servers, emergency } = service.setup.configuration;
-  if (options.control === undefined && !emergency && !servers.some((server) => server.endpoint)) {
+  if (options.control === undefined && ![...servers, emergency].some(takesTraffic)) {
     throw new UsageError('no servers (name at least one after the listening address, or in the -F file)');
   }
 }
@@ -140,11 +144,6 @@ function makeService(options: Options, surroundings: Surroundings): Service {
 }
 
 function cannotListen(endpoint: Endpoint, failure: SystemError): StartError {
-  const hints: Record<string, string> = {
-    EADDRINUSE: ' (another program listens there)',
-    EADDRNOTAVAIL: ' (no address of this machine)',
-    EACCES: ' (start as root, with -u to drop privileges, or choose a port from 1024 on)',
-  };
-  const hint = hints[failure.code] ?? '';
-  return new StartError(`cannot listen on '${formatEndpoint(endpoint)}': ${failure.code}${hint}`, { cause: failure });
+  const why = listenCause(failure, endpoint);
+  return new StartError(`cannot listen on '${formatEndpoint(endpoint)}': ${why}`, { cause: failure });
 }

@@ -9,7 +9,7 @@ export interface SignalHandlers {
   end(): void;
 }
 
-/** Takes over the signals of this process; on Windows there are but TERM and INT. */
+/** Takes over the signals of this process, on Windows only TERM and INT. What bin/pen has set up may stay: it does nothing. */
 export function onSignals(handlers: SignalHandlers): void {
   process.on('SIGTERM', () => handlers.end());
   process.on('SIGINT', () => handlers.end());

@@ -30,7 +30,9 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
     ['idle_timeout', 'Idle timeout: 0 seconds\n'],
     ['idle_timeout 5', 'Idle timeout: 5 seconds\n'],
     ['tarpit_acl', 'tarpit_acl = -1'],
-    ['tarpit_acl 3', 'tarpit_acl = 3'],
+    ['tarpit_acl 3', 'error: tarpit_acl: not available yet\n'],
+    ['tarpit_acl 0', 'error: tarpit_acl: not available yet\n'],
+    ['tarpit_acl -1', 'tarpit_acl = -1'],
     ['tarpit_acl 20', "error: tarpit_acl: expected a number from -1 to 9, got '20'\n"],
     ['pending_max 5', ''],
     ['pending_max 0', "error: pending_max: expected a number from 1 to 2147483647, got '0'\n"],
@@ -66,7 +68,7 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
     ['no weight', ''],
     ['mode', 'hash roundrobin stubborn no weight prio\n'],
     ['mode extra', "error: mode: unexpected 'extra' (usage: mode)\n"],
-    ...['abort_on_error', 'ascii', 'dummy', 'keepalive', 'tcp_nodelay'].flatMap((word): Exchange[] => [
+    ...['abort_on_error', 'dummy', 'keepalive', 'tcp_nodelay'].flatMap((word): Exchange[] => [
       [word, ''],
       [`no ${word}`, ''],
     ]),
@@ -183,6 +185,9 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
   ],
   "source keeps C Pen's own words": [
     ['source 127.0.0.1', ''],
+    // TEST-NET-1 and documentation addresses (RFC 5737, RFC 3849) are nobody's.
+    ['source 192.0.2.1', "unable to set source address to '192.0.2.1'"],
+    ['source 2001:db8::1', "unable to set source address to '2001:db8::1'"],
     ['source ::1', ''],
     ['source 0.0.0.0', ''],
     ['source 300.1.1.1', "unable to set source address to '300.1.1.1'"],
@@ -203,11 +208,12 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
   'the engine is chosen at the start': [
     ['node', ''],
     ['uring', 'error: uring: the engine in use is node (to change it restart with -O uring)\n'],
-    ['epoll', 'error: epoll: not available yet\n'],
-    ['select', 'error: select: not available yet\n'],
+    ['epoll', 'error: epoll: the engine in use is node (to change it restart with -O epoll)\n'],
+    ['select', 'error: select: the engine in use is node (to change it restart with -O select)\n'],
+    ['kqueue', 'error: kqueue: this platform has none (it has uring, epoll, poll, node)\n'],
   ],
   'what is not built yet says so': [
-    ...['http', 'transparent', 'peek'].flatMap((word): Exchange[] => [
+    ...['ascii', 'http', 'transparent', 'peek'].flatMap((word): Exchange[] => [
       [word, `error: ${word}: not available yet\n`],
       [`no ${word}`, ''],
     ]),
@@ -245,6 +251,15 @@ for (const [name, exchanges] of Object.entries(conversations)) {
     }
   });
 }
+
+test('source of another host changes nothing', async (t) => {
+  const { service, plane } = await startedService(t);
+  await service.execute('source 127.0.0.1', 'unix');
+  const before = service.setup;
+  await service.execute('source 192.0.2.1', 'unix');
+  assert.equal(service.setup, before);
+  assert.equal(plane.published, 1);
+});
 
 test('settings reach the data plane, and questions do not', async (t) => {
   const { service, plane } = await startedService(t);
@@ -314,7 +329,7 @@ test('listen moves, and stays where it is when the new address is busy', async (
   const taken = (await busy.service.execute('listen', 'unix')).trim();
   assert.equal(
     await service.execute(`listen ${taken}`, 'unix'),
-    `error: listen: cannot listen on '${taken}': EADDRINUSE\n`,
+    `error: listen: cannot listen on '${taken}': EADDRINUSE (another program listens there)\n`,
   );
   assert.equal(await service.execute('listen', 'unix'), first);
   await service.execute('listen 127.0.0.2:0', 'unix');

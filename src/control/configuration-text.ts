@@ -10,7 +10,6 @@ import { CommandError } from './errors.js';
 const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => string } = {
   abortOnError: toggle('abort_on_error'),
   acceptBatch: number('multi_accept'),
-  ascii: toggle('ascii'),
   blacklistSec: number('blacklist'),
   clientAcl: number('client_acl'),
   clientsMax: number('clients_max'),
@@ -32,6 +31,7 @@ const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => st
   stubborn: toggle('stubborn'),
   tarpitAcl: number('tarpit_acl'),
   tcpNodelay: toggle('tcp_nodelay'),
+  threads: number('threads'),
   trackingSec: number('tracking'),
   weight: toggle('weight'),
 };

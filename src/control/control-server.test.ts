@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseIp } from '../core/address.js';
 import { scratch, startedService } from './control.suite.js';
-import { type ControlLimits, ControlServer } from './control-server.js';
+import { type ControlLimits, ControlServer, defaultControlLimits } from './control-server.js';
 
 interface Scene {
   after(end: () => unknown): void;
@@ -104,6 +104,10 @@ test('control serves the next client while others sit idle, and the oldest idle 
   for (const socket of idle) socket.destroy();
 });
 
+test('control takes fewer clients than the descriptors that engines leave it', () => {
+  assert(defaultControlLimits.clients <= 24);
+});
+
 test('control answers many clients at once', async (t) => {
   const { path } = await echo(t, { clients: 64 });
   const replies = await Promise.all(Array.from({ length: 60 }, (_, i) => ask(path, `n${i}\n`)));
@@ -164,6 +168,11 @@ test('the control socket is for its owner only, replaces a stale file and respec
   const second = await listen();
   assert.equal(await ask(path, 'mode\n'), 'ok');
   await second.close();
+
+  await assert.rejects(
+    ControlServer.listen({ kind: 'unix', path: '/nonexistent/s' }, handler),
+    /^CommandError: cannot listen for control on '\/nonexistent\/s': ENOENT \(the folder does not exist\)$/,
+  );
 
   writeFileSync(path, 'precious');
   await assert.rejects(listen(), /the file exists and is no socket/);

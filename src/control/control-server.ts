@@ -3,11 +3,13 @@
  * length and time, the number of clients and the bytes waiting to be read are bounded, and who is slow only
  * waits for itself. docs/internals/control-protocol.md draws the life of a client.
  */
+import { closeSync, openSync } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint, formatIp, ipEndpoint, parseIp } from '../core/address.js';
 import { ControlClient } from './control-client.js';
 import { CommandError, causeOf } from './errors.js';
+import { listenCause } from './listen-cause.js';
 
 export interface ControlHandler {
   /** The reply to one line. Never rejects. */
@@ -26,7 +28,10 @@ export interface ControlLimits {
   /** Time in which a part of the reply must be read, and all of it. */
   readonly stallMs: number;
   readonly replyMs: number;
-  /** Clients at once; the one that has waited longest for its own line gives way to a new one. */
+  /**
+   * Clients at once; the one that has waited longest for its own line gives way to a new one. The engines leave 64
+   * descriptors to everything else: these must fit among them, or connections could lock penctl out.
+   */
   readonly clients: number;
   /** Replies that nobody has read yet, bytes over all clients. */
   readonly replyBytes: number;
@@ -38,7 +43,7 @@ export const defaultControlLimits: ControlLimits = {
   quietMs: 500,
   stallMs: 5_000,
   replyMs: 60_000,
-  clients: 64,
+  clients: 24,
   replyBytes: 64 * 1024 * 1024,
 };
 
@@ -87,12 +92,12 @@ export class ControlServer {
     const wanted = this.#wanted;
     return new Promise((resolve, reject) => {
       this.#server.once('error', (error) => {
-        const text = `cannot listen for control on '${formatEndpoint(wanted)}': ${causeOf(error)}`;
+        const text = `cannot listen for control on '${formatEndpoint(wanted)}': ${listenCause(error, wanted)}`;
         reject(new CommandError(text, { isFromOutside: true, cause: error }));
       });
       this.#server.once('listening', () => {
-        // Accepting can fail later on (descriptors run out); the port stays open and the next client may have more luck.
-        this.#server.on('error', () => {});
+        // Accepting can fail later on (descriptors run out); the port stays open and the next client has more luck.
+        this.#server.on('error', () => this.#makeRoom());
         resolve();
       });
       if (wanted.kind === 'ip')
@@ -118,6 +123,7 @@ export class ControlServer {
       over: () => this.#clients.delete(client),
     });
     this.#clients.add(client);
+    if (!hasSpareDescriptor()) this.#makeRoom();
   }
 
   async #execute(line: string, origin: 'unix' | 'tcp'): Promise<string> {
@@ -141,6 +147,19 @@ export class ControlServer {
       return true;
     }
     return false;
+  }
+}
+
+/**
+ * Whether the next client can be accepted: without a free descriptor libuv closes it unasked, and nobody is told. What
+ * is opened does not matter, only that there is always one.
+ */
+function hasSpareDescriptor(): boolean {
+  try {
+    closeSync(openSync('/', 'r'));
+    return true;
+  } catch (error) {
+    return !['EMFILE', 'ENFILE'].includes(causeOf(error));
   }
 }
 

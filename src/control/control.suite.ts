@@ -19,6 +19,7 @@ const RELAYING = 2;
 export class MemoryDataPlane implements DataPlane {
   readonly engine = 'node';
   readonly engineReason = 'for tests';
+  readonly threads = 1;
   readonly servers = new ServerState(ServerState.allocate());
   readonly clients = new ClientTable(ClientTable.allocate(1));
   configuration: Configuration;
@@ -124,7 +125,7 @@ export function serviceOf(
       await plane.listen(listen);
       return plane;
     },
-    engines: ['uring', 'node'],
+    engines: ['uring', 'epoll', 'poll', 'node'],
     monotonicMs: () => clock.monotonicMs,
     wallMs: () => clock.wallMs,
     log: (_, line) => logged.push(line),

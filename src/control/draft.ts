@@ -156,3 +156,9 @@ export function isUnspecified(endpoint: Endpoint | undefined): boolean {
     (endpoint.address[2] === 0 || endpoint.address[2] === 0xffff)
   );
 }
+
+/** Whether the server is one: an empty row, port 0 and an unspecified address are none. */
+export function takesTraffic(spec: ServerSpec | undefined): boolean {
+  const endpoint = spec?.endpoint;
+  return endpoint?.kind === 'ip' ? endpoint.port !== 0 && !isUnspecified(endpoint) : endpoint !== undefined;
+}

@@ -34,6 +34,13 @@ const failures: ReadonlyArray<readonly [name: string, attempt: () => Promise<unk
   ['a large port', () => resolvePort('65536'), /out of range/],
   ['a service nobody knows', () => resolvePort('nonsense'), /unknown service 'nonsense'/],
   ['a name from Object', () => resolvePort('constructor'), /unknown service/],
+  [
+    'a path without a slash',
+    () => resolveListen('bg.ctl'),
+    /^unknown service 'bg\.ctl' .*a socket path needs a slash: \.\/bg\.ctl\)$/,
+  ],
+  ['a bad limit, once', () => resolveServer('h:1:many', undefined), /^'h:1:many': max must be .*, got 'many'$/],
+  ['a bad limit after a path', () => resolveServer('/run/x::many', undefined), /^'\/run\/x::many': max must be /],
   ['no port', () => resolveListen('[::1]'), /has no port/],
   ['a long path', () => resolveListen(`/${'x'.repeat(107)}`), /too long for a Unix socket/],
   [

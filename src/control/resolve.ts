@@ -3,6 +3,7 @@
  * resolve gives an error that says which. Of several addresses the first IPv4 one is taken, else the first.
  */
 import { lookup } from 'node:dns/promises';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import {
   ANY_V4,
@@ -58,8 +59,8 @@ export async function resolveHost(host: string): Promise<IpWords> {
   return address;
 }
 
-/** A port number or TCP service name; throws CommandError naming it. */
-export async function resolvePort(text: string): Promise<number> {
+/** A port number or TCP service name; throws CommandError naming it, with `advice` after our own. */
+export async function resolvePort(text: string, advice = ''): Promise<number> {
   if (/^\d{1,9}$/.test(text)) {
     const port = Number(text);
     if (port > 65_535) throw new CommandError(`port ${text} is out of range (0 to 65535)`);
@@ -67,7 +68,7 @@ export async function resolvePort(text: string): Promise<number> {
   }
   const port = (await servicePort(text)) ?? wellKnownPorts.get(text);
   if (port === undefined)
-    throw new CommandError(`unknown service ${quoted(text)} (a port is a number or a name of /etc/services)`);
+    throw new CommandError(`unknown service ${quoted(text)} (a port is a number or a name of /etc/services${advice})`);
   return port;
 }
 
@@ -81,7 +82,8 @@ async function resolveListenEndpoint(text: string, defaultHost: IpWords): Promis
   const { host, port } = splitHostPort(text);
   if (port === undefined || port === '') throw new CommandError(`${quoted(text)} has no port (write HOST:PORT)`);
   const address = host === undefined || host === '' ? defaultHost : await resolveHost(host);
-  return ipEndpoint(address, await resolvePort(port));
+  if (text.includes(':') || /^\d+$/.test(text)) return ipEndpoint(address, await resolvePort(port));
+  return ipEndpoint(address, await resolvePort(port, `, a socket path needs a slash: ./${text}`));
 }
 
 /** `HOST[:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]]` or a path; without a port the one of `listen`. */
@@ -89,7 +91,7 @@ export async function resolveServer(text: string, listen: Endpoint | undefined):
   // The fields after a path are those after a host; the port means nothing there.
   const path = text.startsWith('/') ? text.replace(/:.*$/s, '') : undefined;
   const parsed = parseServer(path === undefined ? text : `socket${text.slice(path.length)}`);
-  if (typeof parsed === 'string') throw new CommandError(parsed);
+  if (typeof parsed === 'string') throw new CommandError(`${quoted(text)}: ${parsed}`);
   const { host, port, max, hard, weight, prio } = parsed;
   const limits = { max, hard, weight, prio, acl: 0 };
   if (path !== undefined) return { endpoint: unixEndpoint(path), ...limits };
@@ -126,11 +128,15 @@ async function withTimeout<T>(answer: Promise<T>, host: string): Promise<T> {
   try {
     return await Promise.race([answer, late]);
   } catch (error) {
-    throw new CommandError(`cannot resolve host ${quoted(host)}: ${causeOf(error)}`, {
-      isFromOutside: true,
-      cause: error,
-    });
+    const text = `cannot resolve host ${quoted(host)}: ${causeOf(error)}${lookupHint(error)}`;
+    throw new CommandError(text, { isFromOutside: true, cause: error });
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** After a chroot the resolver's own files are those of the new root, which often has none. */
+function lookupHint(error: unknown): string {
+  const isUnconfigured = causeOf(error) === 'EAI_AGAIN' && !existsSync('/etc/resolv.conf');
+  return isUnconfigured ? ' (there is no /etc/resolv.conf; after -j names need one inside the new root)' : '';
 }

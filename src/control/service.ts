@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Acl } from '../core/acl.js';
-import { type Endpoint, formatEndpoint } from '../core/address.js';
+import { ANY_V4, type Endpoint, formatEndpoint, ipEndpoint } from '../core/address.js';
 import type { Configuration } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
@@ -17,6 +17,7 @@ import { ControlServer } from './control-server.js';
 import { Draft, emptySetup, type Floors, isUnspecified, type Setup } from './draft.js';
 import { CommandError, ConfigurationError, causeOf } from './errors.js';
 import { named, parseLine } from './language.js';
+import { listenCause } from './listen-cause.js';
 import { replaceFile } from './replace-file.js';
 import { resolveListen, resolveServer } from './resolve.js';
 import { takeStatistics } from './snapshot.js';
@@ -28,7 +29,7 @@ const STOP_PATIENCE_MS = 1_000;
 export interface ServiceOptions {
   /** Starts the data plane; called once, by `start`. */
   startDataPlane(configuration: Configuration, listen: Endpoint, engine: EngineName | 'auto'): Promise<DataPlane>;
-  /** The engines that this build has. */
+  /** The engines that this platform has. */
   readonly engines: readonly EngineName[];
   /** The clock of blacklists and clients. */
   monotonicMs(): number;
@@ -86,6 +87,11 @@ export class Service {
   /** The engine in use, undefined before the start. */
   get engine(): EngineName | undefined {
     return this.#dataPlane?.engine;
+  }
+
+  /** The worker threads that run, undefined before the start. */
+  get threads(): number | undefined {
+    return this.#dataPlane?.threads;
   }
 
   get dataPlane(): DataPlane {
@@ -309,7 +315,8 @@ export class Service {
       await this.dataPlane.listen(endpoint);
     } catch (error) {
       const where = formatEndpoint(endpoint);
-      throw new CommandError(`cannot listen on '${where}': ${causeOf(error)}`, { isFromOutside: true, cause: error });
+      const text = `cannot listen on '${where}': ${listenCause(error, endpoint)}`;
+      throw new CommandError(text, { isFromOutside: true, cause: error });
     }
   }
 
@@ -338,6 +345,8 @@ async function placeOperands(draft: Draft, commandLine: CommandLine, script: Scr
     if (listen !== undefined) draft.listen = await resolveListen(listen);
   } catch (error) {
     script.report('listen address', 'option', error);
+    // Nothing will be started; servers without a port of their own are not to be blamed for it as well.
+    draft.listen = { text: '', endpoint: ipEndpoint(ANY_V4, 0) };
   }
   for (const [slot, text] of servers.entries()) {
     try {

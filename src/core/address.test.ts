@@ -138,7 +138,7 @@ test('parseServer says what is wrong when the text is', () => {
     ['[]:80', /host is missing/],
     ['[::1', /brackets/],
     ['[::1]80', /brackets/],
-    ['www:80:x', /max must be a whole number.*got "x"/],
+    ['www:80:x', /^max must be a whole number.*got 'x'$/],
     ['www:80:-1', /max must be/],
     ['www:80:1:2.5', /hard must be/],
     ['www:80:1:2:3:99999999999', /prio must be/],
@@ -150,6 +150,6 @@ test('parseServer says what is wrong when the text is', () => {
     const got = parseServer(text);
     assert.ok(typeof got === 'string', text);
     assert.match(got, want, text);
-    assert.match(got, /^server "/);
+    assert.doesNotMatch(got, /\.$/);
   }
 });

@@ -95,22 +95,22 @@ export function splitHostPort(text: string): { host: string | undefined; port: s
   return { host: bare || undefined, port: text.slice(colon + 1) || undefined };
 }
 
-/** `host[:port[:max[:hard[:weight[:prio]]]]]`, IPv6 in brackets, empty fields as if not there; a string is an error. */
+/** `host[:port[:max[:hard[:weight[:prio]]]]]`, IPv6 in brackets, empty fields as if not there; a string says what is wrong. */
 export function parseServer(text: string): ServerText | string {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/s.exec(text);
   // Fields may be empty, so a bare 2001:db8::1 could be read as a host with limits; nobody means that.
   if (!match || (text.includes(':') && parseIp(text)))
-    return `server "${text}": cannot tell host from port (write an IPv6 address in brackets)`;
+    return 'cannot tell host from port (write an IPv6 address in brackets)';
   const host = match[1] ?? match[2];
-  if (!host) return `server "${text}": the host is missing`;
+  if (!host) return 'the host is missing';
   const [port, ...fields] = (match[3] ?? '').split(':');
   const names = ['max', 'hard', 'weight', 'prio'] as const;
-  if (fields.length > names.length) return `server "${text}": too many fields (host:port:max:hard:weight:prio)`;
+  if (fields.length > names.length) return 'too many fields (host:port:max:hard:weight:prio)';
   const numbers = { max: 0, hard: 0, weight: 0, prio: 0 };
   for (const [i, field] of fields.entries()) {
     if (field === '') continue;
     if (!/^\d+$/.test(field) || Number(field) > MAX_NUMBER) {
-      return `server "${text}": ${names[i]} must be a whole number from 0 to ${MAX_NUMBER}, got "${field}"`;
+      return `${names[i]} must be a whole number from 0 to ${MAX_NUMBER}, got '${field}'`;
     }
     numbers[names[i]] = Number(field);
   }

@@ -11,6 +11,7 @@ export const MAX_SERVERS = 65_536;
 export const MAX_CLIENTS = 1_048_576;
 export const MAX_CONNECTIONS = 1_048_576;
 export const MAX_ACLS = 10;
+export const MAX_THREADS = 256;
 
 /** Slots of the two servers that stand outside the table; they index the shared state like any other slot. */
 export const EMERGENCY_SLOT = MAX_SERVERS;
@@ -40,7 +41,6 @@ export interface ServerSpec {
 export interface Settings {
   readonly abortOnError: boolean;
   readonly acceptBatch: number;
-  readonly ascii: boolean;
   readonly blacklistSec: number;
   readonly clientAcl: number;
   readonly clientsMax: number;
@@ -66,6 +66,8 @@ export interface Settings {
   readonly stubborn: boolean;
   readonly tarpitAcl: number;
   readonly tcpNodelay: boolean;
+  /** Worker threads, 0 = one for each core. Chosen at the start. */
+  readonly threads: number;
   /** Seconds a client is remembered, 0 = until its slot is needed. */
   readonly trackingSec: number;
   readonly weight: boolean;
@@ -84,7 +86,6 @@ export interface Configuration {
 export const defaultSettings: Settings = {
   abortOnError: false,
   acceptBatch: 100,
-  ascii: false,
   blacklistSec: 30,
   clientAcl: 0,
   clientsMax: 2048,
@@ -106,6 +107,7 @@ export const defaultSettings: Settings = {
   stubborn: false,
   tarpitAcl: NONE,
   tcpNodelay: false,
+  threads: 0,
   trackingSec: 0,
   weight: false,
 };

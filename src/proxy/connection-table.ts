@@ -18,6 +18,8 @@ export const STATE = {
   idler: 4,
   /** Answered by ourselves (`dummy`). */
   dummy: 5,
+  /** An idler whose connect is under way. */
+  reaching: 6,
 } as const;
 
 const COLUMNS = {
@@ -31,6 +33,7 @@ const COLUMNS = {
   server: Int32Array,
   firstServer: Int32Array,
   lastActiveMs: Float64Array,
+  lastUnsent: Float64Array,
 } as const;
 
 export type ConnectionMemory = Readonly<Record<keyof typeof COLUMNS | 'peer' | 'totals', SharedArrayBuffer>>;
@@ -54,6 +57,8 @@ export class ConnectionTable {
   /** The server tried first: failover ends when it comes round to it. */
   readonly firstServer: Int32Array;
   readonly lastActiveMs: Float64Array;
+  /** What the kernel had still to deliver, both ways, when idleness was last looked at. */
+  readonly lastUnsent: Float64Array;
   readonly #totals: Int32Array;
   /** Rows below the high-water mark that are free, a stack. */
   readonly #free: number[] = [];
@@ -80,6 +85,7 @@ export class ConnectionTable {
     this.server = new Int32Array(memory.server);
     this.firstServer = new Int32Array(memory.firstServer);
     this.lastActiveMs = new Float64Array(memory.lastActiveMs);
+    this.lastUnsent = new Float64Array(memory.lastUnsent);
     this.#totals = new Int32Array(memory.totals);
   }
 

@@ -26,6 +26,8 @@ export interface DataPlane {
   readonly engine: EngineName;
   /** Why that engine, for the log. */
   readonly engineReason: string;
+  /** Worker threads. */
+  readonly threads: number;
   readonly servers: ServerState;
   readonly clients: ClientTable;
   /** Publishes a configuration: connections accepted after this call obey it. */

@@ -4,11 +4,13 @@
  * table (state `idler`); this pool knows which of them are ready and what a server said early (one buffer at most:
  * an SMTP greeting).
  */
+import { type Endpoint, formatEndpoint } from '../core/address.js';
 import type { Balancer } from '../core/balancer.js';
 import { EMERGENCY_SLOT, NONE } from '../core/configuration.js';
 import type { ServerTable } from '../core/server-table.js';
 import type { Engine } from '../engine/engine.js';
 import { type ConnectionTable, STATE } from './connection-table.js';
+import { sourceFor } from './source.js';
 
 /** After a server refused or dropped one, the pool rests that long, so that it never becomes a connect storm. */
 const REST_MS = 1000;
@@ -25,13 +27,15 @@ interface EarlyBytes {
 export class IdlerPool {
   wanted = 0;
   /** Infinity, or when to try again. */
-  retryAt = Infinity;
+  #retryAt = Infinity;
   readonly #engine: Engine;
   readonly #table: ConnectionTable;
   readonly #servers: ServerTable;
   readonly #balancer: Balancer;
   readonly #ready: number[] = [];
   readonly #early = new Map<number, EarlyBytes>();
+  /** Where each row is connected to: its slot may be given to another server meanwhile. */
+  readonly #endpoints = new Map<number, Endpoint>();
   #connecting = 0;
 
   constructor(engine: Engine, table: ConnectionTable, servers: ServerTable, balancer: Balancer) {
@@ -41,37 +45,45 @@ export class IdlerPool {
     this.#balancer = balancer;
   }
 
-  /** Begins as many connects as are missing; `own` books a socket to its row. */
-  fill(nowMs: number, own: (socket: number, row: number) => void): void {
-    if (nowMs < this.retryAt && this.retryAt !== Infinity) return;
-    this.retryAt = Infinity;
+  /** When `fill` is to be called even if nothing happens; Infinity = never. */
+  wakeAt(): number {
+    return this.wanted > 0 ? this.#retryAt : Infinity;
+  }
+
+  /** Begins as many connects as are missing; `begun` is told each socket and its row. */
+  fill(nowMs: number, begun: (socket: number, row: number) => void): void {
+    if (nowMs < this.#retryAt && this.#retryAt !== Infinity) return;
+    this.#retryAt = Infinity;
     const missing = this.wanted - this.#ready.length - this.#connecting;
     for (let i = 0; i < Math.min(missing, BATCH); i++) {
       const server = this.#balancer.choose(NONE, NO_ADDRESS, 0, true, nowMs);
       const endpoint = server < 0 || server === EMERGENCY_SLOT ? undefined : this.#servers.spec(server).endpoint;
-      const socket = endpoint === undefined ? NONE : this.#engine.connect(endpoint, this.#servers.settings.source);
-      const row = socket < 0 ? NONE : this.#table.allocate(STATE.idler);
+      const socket =
+        endpoint === undefined
+          ? NONE
+          : this.#engine.connect(endpoint, sourceFor(endpoint, this.#servers.settings.source));
+      const row = socket < 0 ? NONE : this.#table.allocate(STATE.reaching);
       if (row === NONE) {
         if (socket >= 0) this.#engine.close(socket, false);
         if (server >= 0) {
           this.#servers.settled(server);
           this.#servers.leave(server);
         }
-        this.retryAt = nowMs + REST_MS;
+        this.#retryAt = nowMs + REST_MS;
         return;
       }
       this.#connecting++;
       this.#table.server[row] = server;
       this.#table.serverSocket[row] = socket;
-      own(socket, row);
+      this.#endpoints.set(row, endpoint as Endpoint);
+      begun(socket, row);
     }
   }
 
   /** The connect of a row has ended; after a failure the caller drops the row. */
   connected(row: number, result: number, nowMs: number): void {
     const server = this.#table.server[row];
-    this.#connecting--;
-    this.#servers.settled(server);
+    this.#settle(row);
     if (result < 0) {
       this.#servers.failed(server, nowMs);
       return;
@@ -89,9 +101,16 @@ export class IdlerPool {
     return true;
   }
 
-  /** A ready row beyond what is wanted, NONE if there is none. */
-  surplus(): number {
-    return this.#ready[this.wanted] ?? NONE;
+  /** A ready row beyond what is wanted, or to a server that is not in its slot any more; NONE if there is none. */
+  unwanted(): number {
+    if (this.#ready.length > this.wanted) return this.#ready[this.wanted];
+    return this.#ready.find((row) => !this.#isCurrent(row)) ?? NONE;
+  }
+
+  /** A ready row to any server that serves this client, no longer the pool's; NONE if there is none. */
+  takeAny(address: ArrayLike<number>, isUnix: boolean): number {
+    const row = this.#ready.find((ready) => this.#servers.permits(this.#table.server[ready], address, isUnix));
+    return row === undefined ? NONE : this.take(this.#table.server[row]);
   }
 
   /** The row of a ready connection to `server`, no longer the pool's; NONE if there is none. */
@@ -100,6 +119,7 @@ export class IdlerPool {
       const row = this.#ready[i];
       if (this.#table.server[row] !== server) continue;
       this.#ready.splice(i, 1);
+      this.#endpoints.delete(row);
       this.#table.idlers = this.#ready.length;
       return row;
     }
@@ -115,11 +135,26 @@ export class IdlerPool {
 
   /** Forgets a row that is being closed. */
   forget(row: number, nowMs: number): void {
+    if (this.#table.state[row] === STATE.reaching) this.#settle(row);
     const at = this.#ready.indexOf(row);
     if (at >= 0) this.#ready.splice(at, 1);
+    this.#endpoints.delete(row);
     this.#table.idlers = this.#ready.length;
     const early = this.takeEarlyBytes(row);
     if (early !== undefined) this.#engine.release(early.buffer);
-    if (this.retryAt === Infinity) this.retryAt = nowMs + REST_MS;
+    if (this.#retryAt === Infinity) this.#retryAt = nowMs + REST_MS;
+  }
+
+  #isCurrent(row: number): boolean {
+    const now = this.#servers.spec(this.#table.server[row]).endpoint;
+    const then = this.#endpoints.get(row);
+    return now !== undefined && then !== undefined && formatEndpoint(now) === formatEndpoint(then);
+  }
+
+  /** A row's connect is over. */
+  #settle(row: number): void {
+    this.#connecting--;
+    this.#table.state[row] = STATE.idler;
+    this.#servers.settled(this.#table.server[row]);
   }
 }

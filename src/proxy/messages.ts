@@ -14,6 +14,11 @@ export interface WorkerStart {
   readonly connections: ConnectionMemory;
   /** One Int32: the number of messages sent so far; a worker that finds it ahead of its own count has mail. */
   readonly mail: SharedArrayBuffer;
+  /** One Int32 for all workers: not 0 if some worker is short of places (`-x`). */
+  readonly shortage: SharedArrayBuffer;
+  /** Workers that there are, and which of them this one is, from 0. */
+  readonly threads: number;
+  readonly place: number;
   /** Connections that the descriptor limit leaves room for. */
   readonly connectionCapacity: number;
 }
@@ -26,15 +31,20 @@ export interface ConfigurationChanges extends Partial<Omit<Configuration, 'acls'
 export type ToWorker =
   /** Only the parts that have changed: what stays the same object need not be compiled again. */
   | { readonly type: 'configure'; readonly changes: ConfigurationChanges }
-  | { readonly type: 'listen'; readonly endpoint: Endpoint }
+  /** With a descriptor: it listens there already; accept on it. */
+  | { readonly type: 'listen'; readonly endpoint: Endpoint; readonly descriptor?: number }
   | { readonly type: 'close'; readonly connection: number }
+  /** Another worker has given back a place while this one had clients waiting for one. */
+  | { readonly type: 'nudge' }
   | { readonly type: 'stop' };
 
 export type FromWorker =
-  | { readonly type: 'started'; readonly wakeDescriptor: number }
+  | { readonly type: 'started'; readonly wakeDescriptor: number; readonly ownDescriptors: readonly number[] }
   | { readonly type: 'listening'; readonly endpoint: Endpoint }
   | { readonly type: 'listenFailed'; readonly errno: number }
-  | { readonly type: 'log'; readonly line: string }
+  /** A place has been given back and some worker is short of places. */
+  | { readonly type: 'placesFree' }
+  /** Every descriptor of the worker's has been closed. */
   | { readonly type: 'stopped' };
 
 /** What must be sent to someone who has `before` so that he has `after`. */

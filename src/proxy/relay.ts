@@ -19,6 +19,8 @@ import type { ConnectionTable } from './connection-table.js';
 export const UP_ENDED = 1;
 export const DOWN_ENDED = 2;
 const BOTH_ENDED = UP_ENDED | DOWN_ENDED;
+/** With UP_ENDED: it was the server that would hear no more. */
+const UP_REFUSED = 8;
 
 /** What becomes of the pair after an event. */
 export const RELAY_GOES_ON = 0;
@@ -56,7 +58,8 @@ export class Relay {
       return RELAY_GOES_ON;
     }
     // A server that would not hear the rest ends with a reset, its answer being complete all the same.
-    if (length < 0) return !fromClient && (this.#table.flags[connection] & UP_ENDED) !== 0 ? RELAY_OVER : RELAY_BROKEN;
+    if (length < 0)
+      return !fromClient && (this.#table.flags[connection] & UP_REFUSED) !== 0 ? RELAY_OVER : RELAY_BROKEN;
     const ended = fromClient ? UP_ENDED : DOWN_ENDED;
     const flags = this.#table.flags[connection] | ended;
     this.#table.flags[connection] = flags;
@@ -72,7 +75,7 @@ export class Relay {
       if (!toServer) return RELAY_BROKEN;
       if ((this.#table.flags[connection] & DOWN_ENDED) !== 0) return RELAY_OVER;
       // The server hears no more, but what it has said already is still to be delivered.
-      this.#table.flags[connection] |= UP_ENDED;
+      this.#table.flags[connection] |= UP_ENDED | UP_REFUSED;
       return RELAY_GOES_ON;
     }
     this.#engine.receive(toServer ? this.#table.clientSocket[connection] : this.#table.serverSocket[connection]);

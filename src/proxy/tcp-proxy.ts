@@ -14,11 +14,14 @@ import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
 import type { Engine, EngineHandler } from '../engine/engine.js';
 import { ERRNO } from '../sys/errno.js';
+import { isOurFault, isShortage } from './connect-error.js';
 import { ConnectionTable, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
 import { IdlerPool } from './idler-pool.js';
 import { type FromWorker, type ToWorker, type WorkerStart, withChanges } from './messages.js';
 import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, Relay, UP_ENDED } from './relay.js';
+import { sourceFor } from './source.js';
+import { WaitingLine } from './waiting-line.js';
 
 /** Deadlines are in seconds, so a tenth of one is close enough. */
 const TICK_MS = 100;
@@ -50,6 +53,9 @@ export class TcpProxy implements EngineHandler {
   /** Connections that the wheel has room for. */
   #timers = 1024;
   readonly #mail: Int32Array;
+  readonly #shortage: Int32Array;
+  readonly #threads: number;
+  readonly #place: number;
   readonly #capacity: number;
   #configuration: Configuration;
   #mailRead = 0;
@@ -59,10 +65,10 @@ export class TcpProxy implements EngineHandler {
   #nextListener = NONE;
   /** Grants given to the listener and not used yet. */
   #granted = 0;
-  #inUse = 0;
-  /** Accepted connections without a place, oldest first; `#waitingHead` is the first that is left. */
-  #waiting: number[] = [];
-  #waitingHead = 0;
+  /** Accepted connections without a place. */
+  readonly #waiting = new WaitingLine();
+  /** Something has changed that those who wait may have waited for. */
+  #mayAdmit = false;
   #retryAt = Infinity;
   #wakeAt = Infinity;
   readonly #address = new Int32Array(4);
@@ -75,6 +81,9 @@ export class TcpProxy implements EngineHandler {
     this.#clients = new ClientTable(start.clients);
     this.#balancer = new Balancer(this.#servers, this.#clients);
     this.#mail = new Int32Array(start.mail);
+    this.#shortage = new Int32Array(start.shortage);
+    this.#threads = start.threads;
+    this.#place = start.place;
     this.#capacity = start.connectionCapacity;
     this.#configuration = start.configuration;
   }
@@ -120,16 +129,19 @@ export class TcpProxy implements EngineHandler {
     this.#table.peer.set(peer.words, connection * 4);
     this.#table.peerPort[connection] = peer.port;
     if (peer.isUnix) this.#table.flags[connection] = FROM_UNIX;
-    if (this.#hasWaiting() || !this.#state.tryTakeConnection(this.#limit())) this.#waiting.push(connection);
+    if (this.#waiting.length > 0 || !this.#state.tryTakeConnection(this.#limit())) this.#waiting.push(connection);
     else this.#admit(connection);
   }
 
   connected(socket: number, result: number): void {
+    this.#mayAdmit = true;
     const connection = this.#owner[socket];
     const state = this.#table.state[connection];
-    if (state === STATE.idler) {
+    if (state === STATE.reaching) {
+      this.#wheel.cancel(connection);
       this.#idlers.connected(connection, result, this.#engine.now());
       if (result < 0) this.#dropIdler(connection);
+      else this.#dropIdlers();
       return;
     }
     this.#wheel.cancel(connection);
@@ -156,6 +168,7 @@ export class TcpProxy implements EngineHandler {
   sent(socket: number, result: number): void {
     const connection = this.#owner[socket];
     if (this.#table.state[connection] === STATE.relaying) {
+      if (this.#idleTimeoutMs > 0 && result === 0) this.#table.lastActiveMs[connection] = this.#engine.now();
       const verdict = this.#relay.sent(connection, socket, result);
       if (verdict !== RELAY_GOES_ON) this.#finish(connection, verdict === RELAY_BROKEN);
     } else if (result < 0) {
@@ -170,7 +183,7 @@ export class TcpProxy implements EngineHandler {
     this.#wheel.expire(nowMs, this.#expired);
     if (nowMs >= this.#retryAt) {
       this.#retryAt = Infinity;
-      this.#admitWaiting();
+      this.#mayAdmit = true;
       if (this.#listener !== NONE)
         this.#engine.grantAccept(this.#listener, 0, this.#configuration.settings.acceptBatch);
     }
@@ -178,10 +191,10 @@ export class TcpProxy implements EngineHandler {
 
   turn(nowMs: number): void {
     if (Atomics.load(this.#mail, 0) !== this.#mailRead) this.readMail();
-    if (this.#hasWaiting() && this.#retryAt === Infinity) this.#admitWaiting();
+    if (this.#mayAdmit && this.#retryAt === Infinity) this.#admitWaiting();
     this.#grant();
-    if (this.#idlers.wanted > 0) this.#idlers.fill(nowMs, this.#own);
-    const wakeAt = Math.min(this.#wheel.nextDeadline(), this.#retryAt, this.#idlers.retryAt);
+    if (this.#idlers.wanted > 0) this.#idlers.fill(nowMs, this.#beginIdler);
+    const wakeAt = Math.min(this.#wheel.nextDeadline(), this.#retryAt, this.#idlers.wakeAt());
     if (wakeAt !== this.#wakeAt) {
       this.#wakeAt = wakeAt;
       this.#engine.wakeAt(wakeAt);
@@ -190,13 +203,14 @@ export class TcpProxy implements EngineHandler {
 
   /** A connection has its place (waiting -> connecting, dummy or free). */
   #admit(connection: number): void {
-    this.#inUse++;
+    this.#table.state[connection] = STATE.connecting;
     const settings = this.#configuration.settings;
     const now = this.#engine.now();
     const isUnix = this.#isUnix(connection);
     const address = this.#loadAddress(connection);
     if (settings.dummy) {
       this.#table.state[connection] = STATE.dummy;
+      if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, now);
       this.#engine.receive(this.#table.clientSocket[connection]);
       return;
     }
@@ -205,21 +219,43 @@ export class TcpProxy implements EngineHandler {
     const client = tracked ? this.#clients.visit(address, now, settings.trackingSec * 1000) : NONE;
     if (client !== NONE) {
       this.#table.client[connection] = client;
-      this.#table.clientGeneration[connection] = this.#clients.generation(client);
+      this.#table.clientGeneration[connection] = this.#clients.visitGeneration;
     }
     const server = this.#balancer.choose(client, address, this.#table.peerPort[connection], isUnix, now);
     this.#table.firstServer[connection] = server;
-    if (server === LATER) this.#wait(connection);
+    if (server >= 0 && server !== EMERGENCY_SLOT) {
+      this.#connect(connection, server);
+      return;
+    }
+    // Every place may be taken by connections that are kept for just this moment.
+    const idler = this.#idlers.takeAny(address, isUnix);
+    if (idler !== NONE) {
+      if (server === EMERGENCY_SLOT) this.#giveBackPlace(server);
+      this.#table.server[connection] = this.#table.server[idler];
+      this.#relayFromIdler(connection, idler);
+    } else if (server === LATER) this.#waitForConnects(connection);
     else if (server === NONE) this.#finish(connection, false);
     else this.#connect(connection, server);
   }
 
-  /** Its place goes back and it queues again (-> waiting): for a descriptor, or for connects in progress to end. */
+  /** A place that was taken for a connect which is not to be made. */
+  #giveBackPlace(server: number): void {
+    this.#servers.settled(server);
+    this.#servers.leave(server);
+  }
+
+  /** Its place goes back and it queues again (-> waiting). */
   #wait(connection: number): void {
     this.#table.server[connection] = NONE;
     this.#table.state[connection] = STATE.waiting;
     this.#releasePlace();
     this.#waiting.push(connection);
+  }
+
+  /** Servers are busy connecting. Where it is other workers that wait for them, nobody tells when they have ended. */
+  #waitForConnects(connection: number): void {
+    this.#wait(connection);
+    if (this.#threads > 1) this.#retryLater();
   }
 
   /** A place at `server` has been taken for it (-> connecting, or relaying where a connection was kept ready). */
@@ -228,24 +264,17 @@ export class TcpProxy implements EngineHandler {
     this.#table.state[connection] = STATE.connecting;
     const idler = this.#idlers.take(server);
     if (idler !== NONE) {
-      this.#servers.settled(server);
-      this.#servers.leave(server);
+      this.#giveBackPlace(server);
       this.#relayFromIdler(connection, idler);
       return;
     }
     const endpoint = this.#servers.spec(server).endpoint as Endpoint;
-    const socket = this.#engine.connect(endpoint, this.#configuration.settings.source);
+    const socket = this.#engine.connect(endpoint, sourceFor(endpoint, this.#configuration.settings.source));
     if (socket >= 0) {
       this.#table.serverSocket[connection] = socket;
       this.#own(socket, connection);
       const deadline = this.#engine.now() + this.#configuration.settings.connectTimeoutSec * 1000;
       this.#arm(connection, deadline);
-    } else if (isOurShortage(socket)) {
-      // Not the server's fault: the connection waits until a descriptor is free.
-      this.#servers.settled(server);
-      this.#servers.leave(server);
-      this.#wait(connection);
-      this.#retryLater();
     } else {
       this.#connectFailed(connection, socket);
     }
@@ -271,12 +300,18 @@ export class TcpProxy implements EngineHandler {
     this.#servers.settled(failed);
     this.#servers.leave(failed);
     this.#table.server[connection] = NONE;
+    if (isShortage(result)) {
+      // Not the server's fault: the connection waits until there is a descriptor, or room in a Unix server's queue.
+      this.#wait(connection);
+      this.#retryLater();
+      return;
+    }
     // A shortage on this host (ports, buffers, routes of our own address) says nothing about the server.
     if (!isOurFault(result)) this.#servers.failed(failed, now);
     const first = this.#table.firstServer[connection];
     const address = this.#loadAddress(connection);
     const next = this.#balancer.failover(failed, first, address, this.#isUnix(connection), now);
-    if (next === LATER) this.#wait(connection);
+    if (next === LATER) this.#waitForConnects(connection);
     else if (next === NONE) this.#finish(connection, false);
     else this.#connect(connection, next);
   }
@@ -331,9 +366,20 @@ export class TcpProxy implements EngineHandler {
     if (state !== STATE.waiting) this.#releasePlace();
   }
 
+  readonly #beginIdler = (socket: number, idler: number): void => {
+    this.#own(socket, idler);
+    this.#arm(idler, this.#engine.now() + this.#configuration.settings.connectTimeoutSec * 1000);
+  };
+
+  /** Lets go those that are too many, or whose slot holds another server now. */
+  #dropIdlers(): void {
+    for (let idler = this.#idlers.unwanted(); idler !== NONE; idler = this.#idlers.unwanted()) this.#dropIdler(idler);
+  }
+
   #dropIdler(idler: number): void {
     const server = this.#table.server[idler];
     const socket = this.#table.serverSocket[idler];
+    this.#wheel.cancel(idler);
     this.#idlers.forget(idler, this.#engine.now());
     this.#servers.leave(server);
     this.#owner[socket] = NONE;
@@ -350,8 +396,9 @@ export class TcpProxy implements EngineHandler {
   }
 
   #releasePlace(): void {
-    this.#inUse--;
+    this.#mayAdmit = true;
     this.#state.releaseConnection();
+    if (this.#threads > 1 && Atomics.exchange(this.#shortage, 0, 0) !== 0) this.#post.send({ type: 'placesFree' });
   }
 
   /**
@@ -359,35 +406,43 @@ export class TcpProxy implements EngineHandler {
    * and the next one need not: it may be permitted elsewhere.
    */
   #admitWaiting(): void {
-    for (let tries = 0; tries < WAITING_TRIES && this.#hasWaiting(); tries++) {
-      const connection = this.#waiting[this.#waitingHead];
+    const line = this.#waiting;
+    this.#mayAdmit = false;
+    for (let tries = 0; tries < WAITING_TRIES && line.length > 0; tries++) {
+      const connection = line.first;
       // Closed meanwhile (`close N`), or a row that has been used again.
       const gone = this.#table.state[connection] !== STATE.waiting;
       if (!gone && (this.#retryAt !== Infinity || !this.#state.tryTakeConnection(this.#limit()))) break;
-      this.#waitingHead++;
+      line.leave();
       if (!gone) this.#admit(connection);
     }
-    if (this.#waitingHead === this.#waiting.length) {
-      this.#waiting.length = 0;
-      this.#waitingHead = 0;
-    }
   }
 
-  #hasWaiting(): boolean {
-    return this.#waitingHead < this.#waiting.length;
-  }
-
-  /** Lets the engine accept as many as there are places for: the rest waits in the kernel's queue. */
+  /**
+   * Lets the engine accept as many as there are places for: the rest waits in the kernel's queue. Of the places that
+   * are left each worker grants its share, so that together they accept hardly more than can be served.
+   */
   #grant(): void {
     if (this.#listener === NONE) return;
-    const places = this.#limit() - this.#inUse - this.#granted - (this.#waiting.length - this.#waitingHead);
-    if (places <= 0) return;
-    this.#granted += places;
-    this.#engine.grantAccept(this.#listener, places, this.#configuration.settings.acceptBatch);
+    const left = this.#limit() - this.#state.connectionsInUse();
+    const places = Math.ceil(left / this.#threads) - this.#granted - this.#waiting.length;
+    if (places > 0) {
+      this.#granted += places;
+      this.#engine.grantAccept(this.#listener, places, this.#configuration.settings.acceptBatch);
+    } else if (this.#threads > 1 && (this.#granted === 0 || this.#waiting.length > 0) && this.#shortage[0] === 0) {
+      Atomics.store(this.#shortage, 0, 1);
+      // A place given back just before that was not announced to us.
+      if (this.#state.connectionsInUse() < this.#limit()) this.#retryLater();
+    }
   }
 
   #limit(): number {
-    return Math.min(this.#configuration.settings.connectionsMax, this.#capacity);
+    return Math.min(this.#configuration.settings.connectionsMax, this.#capacity - Math.ceil(this.#idlersMax() / 2));
+  }
+
+  /** Kept connections need descriptors too: at most half of those that there are. */
+  #idlersMax(): number {
+    return Math.min(this.#configuration.settings.idlers, this.#capacity);
   }
 
   #retryLater(): void {
@@ -396,18 +451,35 @@ export class TcpProxy implements EngineHandler {
 
   readonly #expired = (connection: number): void => {
     const state = this.#table.state[connection];
-    if (state === STATE.connecting) {
-      this.#connectFailed(connection, -ERRNO.ETIMEDOUT);
-    } else if (state === STATE.relaying && this.#idleTimeoutMs > 0) {
-      const now = this.#engine.now();
-      const deadline = this.#table.lastActiveMs[connection] + this.#idleTimeoutMs;
-      if (deadline <= now) this.#finish(connection, false);
-      else this.#arm(connection, deadline);
-    }
+    if (state === STATE.connecting) this.#connectFailed(connection, -ERRNO.ETIMEDOUT);
+    else if (state === STATE.reaching) this.connected(this.#table.serverSocket[connection], -ERRNO.ETIMEDOUT);
+    else if (this.#idleTimeoutMs > 0) this.#checkIdleness(connection);
   };
+
+  /**
+   * Ends a connection that has been silent too long. A slow reader may keep a full socket buffer busy for longer than
+   * that, so what the kernel has still to deliver counts too: as long as it shrinks, the connection is in use.
+   */
+  #checkIdleness(connection: number): void {
+    const now = this.#engine.now();
+    const silentSince = this.#table.lastActiveMs[connection] + this.#idleTimeoutMs;
+    const unsent = this.#unsent(connection);
+    if (silentSince > now) this.#arm(connection, silentSince);
+    else if (unsent !== this.#table.lastUnsent[connection]) this.#watchIdleness(connection, now);
+    else this.#finish(connection, unsent !== 0);
+  }
+
+  #unsent(connection: number): number {
+    let bytes = 0;
+    for (const socket of [this.#table.clientSocket[connection], this.#table.serverSocket[connection]]) {
+      if (socket !== NONE) bytes += Math.max(0, this.#engine.unsentBytes(socket));
+    }
+    return bytes;
+  }
 
   #watchIdleness(connection: number, nowMs: number): void {
     this.#table.lastActiveMs[connection] = nowMs;
+    this.#table.lastUnsent[connection] = this.#unsent(connection);
     this.#arm(connection, nowMs + this.#idleTimeoutMs);
   }
 
@@ -428,6 +500,7 @@ export class TcpProxy implements EngineHandler {
       this.#finish(connection, false);
       return;
     }
+    if (this.#idleTimeoutMs > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
     this.#engine.release(buffer);
     const answer = this.#engine.acquire();
     if (answer < 0) this.#finish(connection, true);
@@ -456,14 +529,15 @@ export class TcpProxy implements EngineHandler {
 
   /** Does what the main thread has written, all of it. */
   readMail(): void {
+    this.#mayAdmit = true;
     for (;;) {
       const message = this.#post.next();
       if (message === undefined) return;
       this.#mailRead = (this.#mailRead + 1) | 0;
       if (message.type === 'configure') this.#configure(withChanges(this.#configuration, message.changes));
-      else if (message.type === 'listen') this.#listen(message.endpoint);
+      else if (message.type === 'listen') this.#listen(message.endpoint, message.descriptor);
       else if (message.type === 'close') this.#closeByHand(message.connection);
-      else this.#stop();
+      else if (message.type === 'stop') this.#stop();
     }
   }
 
@@ -472,26 +546,31 @@ export class TcpProxy implements EngineHandler {
     this.#configuration = configuration;
     const settings = configuration.settings;
     this.#balancer.configure(configuration);
-    this.#idlers.wanted = settings.idlers;
-    for (let idler = this.#idlers.surplus(); idler !== NONE; idler = this.#idlers.surplus()) this.#dropIdler(idler);
+    // Each worker keeps its share of them.
+    this.#idlers.wanted = Math.floor((this.#idlersMax() + this.#threads - 1 - this.#place) / this.#threads);
+    this.#dropIdlers();
     this.#relay.endsAtOnce =
       (settings.fastClose === 'up' || settings.fastClose === 'both' ? DOWN_ENDED : 0) |
       (settings.fastClose === 'down' || settings.fastClose === 'both' ? UP_ENDED : 0);
     if (before !== settings.idleTimeoutSec && settings.idleTimeoutSec > 0) {
       const now = this.#engine.now();
       for (let connection = 0; connection < this.#table.highWater; connection++) {
-        if (this.#table.state[connection] === STATE.relaying) this.#watchIdleness(connection, now);
+        const state = this.#table.state[connection];
+        if (state === STATE.relaying || state === STATE.dummy) this.#watchIdleness(connection, now);
       }
     }
   }
 
-  #listen(endpoint: Endpoint): void {
-    this.#nextListener = this.#engine.listen(endpoint, this.#configuration.settings.listenBacklog);
+  #listen(endpoint: Endpoint, descriptor: number | undefined): void {
+    this.#nextListener =
+      descriptor === undefined
+        ? this.#engine.listen(endpoint, this.#configuration.settings.listenBacklog)
+        : this.#engine.adopt(descriptor, endpoint);
   }
 
   #closeByHand(connection: number): void {
     const state = this.#table.state[connection];
-    if (state === STATE.idler) this.#dropIdler(connection);
+    if (state === STATE.idler || state === STATE.reaching) this.#dropIdler(connection);
     else if (state !== STATE.free) this.#finish(connection, false);
   }
 
@@ -501,16 +580,4 @@ export class TcpProxy implements EngineHandler {
     this.#listener = NONE;
     this.#engine.stop();
   }
-}
-
-/** Descriptors or memory have run out: worth waiting for. */
-function isOurShortage(result: number): boolean {
-  const errno = -result;
-  return errno === ERRNO.EMFILE || errno === ERRNO.ENFILE || errno === ERRNO.ENOBUFS || errno === ERRNO.ENOMEM;
-}
-
-/** The connect failed on this host before it reached the server. */
-function isOurFault(result: number): boolean {
-  const errno = -result;
-  return isOurShortage(result) || errno === ERRNO.EADDRNOTAVAIL || errno === ERRNO.EADDRINUSE || errno === ERRNO.EPERM;
 }

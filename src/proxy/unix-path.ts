@@ -3,11 +3,12 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { ERRNO, SystemError } from '../sys/errno.js';
 
-/** Removes the socket file of a listener that is gone; throws a SystemError EADDRINUSE if something else is there. */
+/** Removes the socket file of a listener that is gone; throws a SystemError: EADDRINUSE if it is not, ENOTSOCK for another file. */
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (!found.isSocket() || (await isListening(path))) throw new SystemError('listen', ERRNO.EADDRINUSE, path);
+  if (!found.isSocket()) throw new SystemError('listen', ERRNO.ENOTSOCK, path);
+  if (await isListening(path)) throw new SystemError('listen', ERRNO.EADDRINUSE, path);
   unlinkSync(path);
 }
 

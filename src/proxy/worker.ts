@@ -26,7 +26,10 @@ if (engine.wakeDescriptor < 0) {
     proxy.turn(engine.now());
   });
 }
-post.send({ type: 'started', wakeDescriptor: engine.wakeDescriptor });
-await engine.run();
-post.send({ type: 'stopped' });
+post.send({ type: 'started', wakeDescriptor: engine.wakeDescriptor, ownDescriptors: engine.ownDescriptors });
+try {
+  await engine.run();
+} finally {
+  post.send({ type: 'stopped' });
+}
 port.close();

@@ -1,6 +1,6 @@
-/** The data plane on worker threads, seen from the main thread: starts them, feeds them, looks on. */
+/** The data plane on worker threads, seen from the main thread: starts them, feeds them, looks on, replaces the dead. */
 import { readdirSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import { availableParallelism } from 'node:os';
 import type { Endpoint } from '../core/address.js';
 import { ClientTable } from '../core/client-table.js';
 import { type Configuration, NONE } from '../core/configuration.js';
@@ -10,14 +10,17 @@ import type { EngineName } from '../engine/engine.js';
 import { SystemError } from '../sys/errno.js';
 import { hasFfi } from '../sys/ffi.js';
 import { raiseFileLimit } from '../sys/privileges.js';
-import { writeWake } from '../sys/wake.js';
-import { ConnectionTable, STATE } from './connection-table.js';
+import { STATE } from './connection-table.js';
 import type { ConnectionSnapshot, DataPlane } from './data-plane.js';
-import { changesBetween, type FromWorker, type ToWorker, type WorkerStart } from './messages.js';
+import { ListenerGroup } from './listener-group.js';
+import { changesBetween } from './messages.js';
 import { removeStaleSocket } from './unix-path.js';
+import { type SharedStart, WorkerThread } from './worker-thread.js';
 
 /** Descriptors kept for logs, control clients, files and Node itself. */
 const DESCRIPTOR_MARGIN = 64;
+/** A worker that dies this soon after its start is not replaced again: it would only die again. */
+const SHORTEST_LIFE_MS = 1000;
 
 export interface DataPlaneOptions {
   readonly configuration: Configuration;
@@ -26,8 +29,10 @@ export interface DataPlaneOptions {
   /** Seeds the client table's hash: unpredictable in service, fixed in tests. */
   readonly seed: number;
   log(line: string): void;
-  /** A worker has died; the data plane is of no more use. */
+  /** A worker has died and could not be replaced; the data plane is of no more use. */
   failed(error: Error): void;
+  /** The code of a worker's thread, worker.js unless a test has its own way into it. */
+  readonly workerModule?: URL;
 }
 
 /** Resolves when the data plane listens; rejects with a SystemError (EADDRINUSE ...) or an Error, leaving nothing behind. */
@@ -47,51 +52,41 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
 class WorkerDataPlane implements DataPlane {
   readonly engine: EngineName;
   readonly engineReason: string;
+  readonly threads: number;
   readonly servers: ServerState;
   readonly clients: ClientTable;
   readonly #options: DataPlaneOptions;
-  readonly #connections: ConnectionTable;
-  readonly #worker: Worker;
-  readonly #mail = new SharedArrayBuffer(4);
-  readonly #mailSent = new Int32Array(this.#mail);
-  readonly #capacity = connectionCapacity();
+  readonly #shared: Omit<SharedStart, 'configuration'>;
+  readonly #module: URL;
+  readonly #workers: WorkerThread[] = [];
   #configuration: Configuration;
   #connectionsMax = 0;
-  #wakeDescriptor = NONE;
+  #listeners: ListenerGroup | undefined;
   #listening: Endpoint | undefined;
-  #stopping = false;
-  #exited = false;
-  /** Whoever waits for the worker's next word of a kind. */
-  readonly #waiters = new Set<{ take(message: FromWorker): boolean; fail(error: Error): void }>();
+  #isStopping = false;
 
   constructor(options: DataPlaneOptions, choice: EngineChoice) {
     this.#options = options;
-    this.engine = choice.name;
     this.#configuration = options.configuration;
+    this.#module = options.workerModule ?? new URL('./worker.js', import.meta.url);
+    this.engine = choice.name;
     this.engineReason = choice.reason;
+    const wanted = options.configuration.settings.threads || availableParallelism();
+    // Without descriptors there is no sharing of a port between threads.
+    this.threads = sharesDescriptors() ? wanted : 1;
     const servers = ServerState.allocate();
     const clients = ClientTable.allocate(options.seed);
-    const connections = ConnectionTable.allocate();
     this.servers = new ServerState(servers);
     this.clients = new ClientTable(clients);
-    this.#connections = new ConnectionTable(connections);
-    const start: WorkerStart = {
+    this.#shared = {
       engine: choice.name,
-      configuration: options.configuration,
       servers,
       clients,
-      connections,
-      mail: this.#mail,
-      connectionCapacity: this.#capacity,
+      shortage: new SharedArrayBuffer(4),
+      threads: this.threads,
+      connectionCapacity: connectionCapacity(this.threads),
     };
     this.#noteLimit(options.configuration);
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: start, name: 'pen-worker-0' });
-    this.#worker.on('message', (message: FromWorker) => this.#take(message));
-    this.#worker.on('error', (error) => this.#died(error));
-    this.#worker.on('exit', () => {
-      this.#exited = true;
-      this.#died(new Error('worker ended unexpectedly'));
-    });
   }
 
   get listening(): Endpoint | undefined {
@@ -99,128 +94,160 @@ class WorkerDataPlane implements DataPlane {
   }
 
   async start(): Promise<void> {
-    const started = await this.#expect('started');
-    this.#wakeDescriptor = started.wakeDescriptor;
+    for (let place = 0; place < this.threads; place++) this.#workers.push(this.#spawn(place));
+    await Promise.all(this.#workers.map((worker) => worker.started()));
   }
 
   configure(configuration: Configuration): void {
     this.#noteLimit(configuration);
-    this.#send({ type: 'configure', changes: changesBetween(this.#configuration, configuration) });
+    const changes = changesBetween(this.#configuration, configuration);
     this.#configuration = configuration;
+    for (const worker of this.#workers) worker.send({ type: 'configure', changes });
   }
 
   async listen(endpoint: Endpoint): Promise<void> {
     if (endpoint.kind === 'unix') await removeStaleSocket(endpoint.path);
-    const answer = this.#expect('listening', 'listenFailed');
-    this.#send({ type: 'listen', endpoint });
-    const message = await answer;
-    if (message.type === 'listenFailed') throw new SystemError('listen', message.errno);
-    this.#listening = message.endpoint;
+    if (!sharesDescriptors()) {
+      this.#listening = await askToListen(this.#workers[0], { endpoint });
+      return;
+    }
+    const { listenBacklog } = this.#configuration.settings;
+    const fresh = ListenerGroup.open(endpoint, listenBacklog, this.threads);
+    const before = this.#listeners;
+    try {
+      await Promise.all(this.#workers.map((worker, place) => askToListen(worker, fresh.lend(place))));
+    } catch (error) {
+      fresh.close();
+      throw error;
+    }
+    this.#listeners = fresh;
+    this.#listening = fresh.endpoint;
+    before?.close();
   }
 
   idlers(): number {
-    return this.#connections.idlers;
+    return this.#workers.reduce((sum, worker) => sum + worker.connections.idlers, 0);
   }
 
   connectionsInUse(): number {
     return this.servers.connectionsInUse();
   }
 
+  /** Connections are numbered across the workers: row 0 of each, then row 1 of each. */
   connection(index: number): ConnectionSnapshot | undefined {
     if (!this.#inRange(index)) return undefined;
-    const table = this.#connections;
-    // Rows that were never used are all zero: no sockets, no client, no server.
-    const used = index < table.highWater;
-    const state = table.state[index];
+    const table = this.#workers[index % this.threads].connections;
+    const row = Math.floor(index / this.threads);
+    const used = row < table.highWater;
+    const state = table.state[row];
     return {
       index,
       state,
-      clientSocket: used ? table.clientSocket[index] : NONE,
-      serverSocket: used ? table.serverSocket[index] : NONE,
-      client: used ? table.client[index] : NONE,
-      server: used ? table.server[index] : NONE,
+      clientSocket: used ? table.clientSocket[row] : NONE,
+      serverSocket: used ? table.serverSocket[row] : NONE,
+      client: used ? table.client[row] : NONE,
+      server: used ? table.server[row] : NONE,
       pending: state === STATE.connecting ? 1 : 0,
     };
   }
 
   connectionOfSocket(socket: number): number {
-    return socket < 0 ? NONE : this.#connections.rowOfSocket(socket);
+    for (const [place, worker] of this.#workers.entries()) {
+      const row = socket < 0 ? NONE : worker.connections.rowOfSocket(socket);
+      if (row !== NONE) return row * this.threads + place;
+    }
+    return NONE;
   }
 
   closeConnection(index: number): boolean {
     if (!this.#inRange(index)) return false;
-    this.#send({ type: 'close', connection: index });
+    const worker = this.#workers[index % this.threads];
+    worker.send({ type: 'close', connection: Math.floor(index / this.threads) });
     return true;
   }
 
   async stop(): Promise<void> {
-    if (this.#stopping) return;
-    this.#stopping = true;
-    if (!this.#exited) {
-      const exit = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
-      this.#send({ type: 'stop' });
-      await exit;
-    }
+    this.#isStopping = true;
+    await Promise.all(this.#workers.map((worker) => worker.stop()));
+    this.#listeners?.close();
+    this.#listeners = undefined;
     this.#listening = undefined;
   }
 
+  #spawn(place: number): WorkerThread {
+    const bornMs = performance.now();
+    const start = { ...this.#shared, configuration: this.#configuration };
+    const worker: WorkerThread = new WorkerThread(start, place, this.#module, {
+      placesFree: () => {
+        for (const other of this.#workers) if (other !== worker) other.send({ type: 'nudge' });
+      },
+      died: (error) => {
+        worker.settle(this.servers);
+        if (!this.#isStopping) void this.#replace(place, error, performance.now() - bornMs);
+      },
+    });
+    return worker;
+  }
+
+  /** Puts a new worker in the place of a dead one. Its port is still listened on, so clients wait rather than fail. */
+  async #replace(place: number, error: Error, lifeMs: number): Promise<void> {
+    try {
+      if (lifeMs < SHORTEST_LIFE_MS || this.#listeners === undefined) throw error;
+      this.#options.log(
+        `worker ${place} died and is replaced, its connections are lost: ${error.stack ?? error.message}`,
+      );
+      const worker = this.#spawn(place);
+      this.#workers[place] = worker;
+      await worker.started();
+      await askToListen(worker, this.#listeners.lend(place));
+    } catch (failure) {
+      if (!this.#isStopping) this.#options.failed(failure as Error);
+    }
+  }
+
   #inRange(index: number): boolean {
-    return index >= 0 && index < Math.max(this.#connectionsMax, this.#connections.highWater);
+    const used = Math.max(...this.#workers.map((worker) => worker.connections.highWater)) * this.threads;
+    return index >= 0 && index < Math.max(this.#connectionsMax, used);
   }
 
   #noteLimit(configuration: Configuration): void {
     const wanted = configuration.settings.connectionsMax;
-    if (wanted > this.#capacity && wanted !== this.#connectionsMax) {
-      const line = `serving at most ${this.#capacity} connections of ${wanted}: the limit on open files allows no more`;
+    const capacity = this.#shared.connectionCapacity;
+    if (wanted > capacity && wanted !== this.#connectionsMax) {
+      const line = `serving at most ${capacity} connections of ${wanted}: the limit on open files allows no more`;
       this.#options.log(`${line} (raise it with ulimit -n)`);
     }
     this.#connectionsMax = wanted;
   }
-
-  #send(message: ToWorker): void {
-    this.#worker.postMessage(message);
-    // After the message: a worker that sees the count finds the message.
-    Atomics.add(this.#mailSent, 0, 1);
-    if (this.#wakeDescriptor >= 0) writeWake(this.#wakeDescriptor);
-  }
-
-  #expect<T extends FromWorker['type']>(...types: T[]): Promise<Extract<FromWorker, { type: T }>> {
-    return new Promise((resolve, reject) => {
-      const waiter = {
-        take: (message: FromWorker) => {
-          if (!types.includes(message.type as T)) return false;
-          this.#waiters.delete(waiter);
-          resolve(message as Extract<FromWorker, { type: T }>);
-          return true;
-        },
-        fail: reject,
-      };
-      this.#waiters.add(waiter);
-    });
-  }
-
-  #take(message: FromWorker): void {
-    for (const waiter of this.#waiters) {
-      if (waiter.take(message)) return;
-    }
-    if (message.type === 'log') this.#options.log(message.line);
-  }
-
-  #died(error: Error): void {
-    if (this.#waiters.size > 0) {
-      for (const waiter of this.#waiters) waiter.fail(error);
-      this.#waiters.clear();
-    } else if (!this.#stopping) {
-      this.#stopping = true;
-      this.#options.failed(error);
-    }
-  }
 }
 
-/** Connections that the descriptor limit has room for: two descriptors each, beside those that are open already. */
-function connectionCapacity(): number {
-  if (!hasFfi() || process.platform === 'win32') return Number.MAX_SAFE_INTEGER;
-  return Math.max(1, Math.floor((raiseFileLimit() - openDescriptors() - DESCRIPTOR_MARGIN) / 2));
+interface ListenOrder {
+  readonly endpoint: Endpoint;
+  readonly descriptor?: number;
+}
+
+/** Resolves to what the worker then listens on; rejects with a SystemError. */
+async function askToListen(worker: WorkerThread, order: ListenOrder): Promise<Endpoint> {
+  const answer = worker.expect('listening', 'listenFailed');
+  worker.send({ type: 'listen', ...order });
+  const message = await answer;
+  if (message.type === 'listenFailed') throw new SystemError('listen', message.errno);
+  return message.endpoint;
+}
+
+/** Listening sockets are descriptors that threads can hand to each other. */
+function sharesDescriptors(): boolean {
+  return hasFfi() && process.platform !== 'win32';
+}
+
+/**
+ * Connections that the descriptor limit has room for, beside what is open already: two descriptors each, and where
+ * several workers accept at once a third for those that one has accepted ahead of its turn.
+ */
+function connectionCapacity(threads: number): number {
+  if (!sharesDescriptors()) return Number.MAX_SAFE_INTEGER;
+  const each = threads === 1 ? 2 : 3;
+  return Math.max(1, Math.floor((raiseFileLimit() - openDescriptors() - DESCRIPTOR_MARGIN) / each));
 }
 
 function openDescriptors(): number {

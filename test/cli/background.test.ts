@@ -58,6 +58,15 @@ test('pen in the background is a session of its own and stays in its directory',
   assert.deepEqual(streams, ['/dev/null', '/dev/null']);
 });
 
+test('pen in the background never lets USR1 open an inspector, where this Node can forbid it', {
+  skip: !existsSync('/proc/self/cmdline'),
+}, async (t) => {
+  const { pid } = await startInBackground(t, '127.0.0.1:0', '127.0.0.1:1');
+  const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  const flag = '--disable-sigusr1';
+  assert.equal(words.includes(flag), process.allowedNodeEnvironmentFlags.has(flag));
+});
+
 test('pen shows the replies to -O on the standard output of the command', async (t) => {
   const { outcome } = await startInBackground(
     t,

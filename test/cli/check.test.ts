@@ -34,6 +34,14 @@ test('pen --check with a wrong command line exits 2', async () => {
   assert.equal(outcome.status, 2);
 });
 
+test('pen --check counts no server that can take no connection', async () => {
+  const none = await run('pen', ['--check', '80', '127.0.0.1:0', '0.0.0.0:81', '-e', '127.0.0.1:0']);
+  assert.equal(none.status, 2);
+  assert.match(none.stderr, /^pen: no servers \(/);
+  const one = await run('pen', ['--check', '80', '127.0.0.1:0', '127.0.0.1:81']);
+  assert.equal(one.stdout, 'good: 1 servers\n');
+});
+
 test('pen --help and --version answer on standard output with status 0', async () => {
   const help = await run('pen', ['--help']);
   assert.equal(help.status, 0);

@@ -34,6 +34,12 @@ const rows: readonly Row[] = [
   { when: 'a number is too big', args: ['-c', '2000000000', ...good], status: 2, says: /^pen: -c: .*'?2000000000'?/ },
   { when: 'the port is out of range', args: ['127.0.0.1:99999', '127.0.0.1:1'], status: 2, says: /^pen: .*99999/ },
   {
+    when: 'the port is out of range and the server has none of its own',
+    args: ['99999', '127.0.0.1'],
+    status: 2,
+    says: /^pen: listen address: port 99999 is out of range \(0 to 65535\)$/m,
+  },
+  {
     when: 'the service is unknown',
     args: ['127.0.0.1:nosuchservice', '127.0.0.1:1'],
     status: 2,
@@ -43,7 +49,7 @@ const rows: readonly Row[] = [
     when: 'a server has a bad limit',
     args: ['127.0.0.1:0', '127.0.0.1:1:many'],
     status: 2,
-    says: /^pen: server 0: .*127\.0\.0\.1:1:many/,
+    says: /^pen: server 0: '127\.0\.0\.1:1:many': max must be [^:]*$/,
   },
   {
     when: '-O is wrong',
@@ -118,14 +124,41 @@ const rows: readonly Row[] = [
     when: 'the control socket has no folder',
     args: ['-C', 'FOLDER/no/ctl', ...good],
     status: 1,
-    says: /^pen: .*no\/ctl/,
+    says: /^pen: cannot listen for control on '.*no\/ctl': ENOENT \(the folder does not exist\)$/m,
+  },
+  {
+    when: 'the control socket is a name without a slash',
+    args: ['-u', 'root', '-C', 'bg.ctl', ...good],
+    status: 1,
+    says: /^pen: unknown service 'bg\.ctl' .*a socket path needs a slash: \.\/bg\.ctl/,
+  },
+  {
+    when: 'another file is where it should listen',
+    isLate: true,
+    args: ['FOLDER/precious', '127.0.0.1:1'],
+    files: { precious: 'my poems' },
+    status: 1,
+    says: /^pen: cannot listen on '.*precious': ENOTSOCK \(the file exists and is no socket\)$/m,
+  },
+  {
+    when: 'the folder of the listening socket is missing',
+    args: ['FOLDER/no/front', '127.0.0.1:1'],
+    status: 1,
+    says: /^pen: cannot listen on '.*no\/front': ENOENT \(the folder does not exist\)$/m,
+  },
+  {
+    when: 'the source address is of another host',
+    isLate: true,
+    args: ['-O', 'source 192.0.2.1', ...good],
+    status: 1,
+    says: /^pen: .*source: cannot connect from '192\.0\.2\.1': EADDRNOTAVAIL \(no address of this machine\)$/m,
   },
   {
     when: 'the root directory is missing',
     isLate: true,
     args: ['-j', 'FOLDER/no', ...good],
     status: 1,
-    says: /^pen: cannot chroot .*\/no.*(no such file|not permitted)/,
+    says: /^pen: cannot chroot '[^']*\/no': (ENOENT|EPERM \(operation not permitted\))$/m,
   },
 ];
 

@@ -1,11 +1,16 @@
 /** penctl as a script sees it: standard output and exit status. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { tcpBackend } from '../support/backend.js';
-import { pen } from '../support/pen.js';
-import { run } from '../support/process.js';
+import { atEnd } from '../support/ending.js';
+import { askControl, pen, penArguments } from '../support/pen.js';
+import { commandOf, run } from '../support/process.js';
 import { scratch } from '../support/scratch.js';
+import { until } from '../support/wait.js';
 
 test('penctl prints the reply and exits 0', async (t) => {
   const { control } = await pen(t, { servers: ['127.0.0.1:1'] });
@@ -62,5 +67,37 @@ test('penctl exits 2 with one line when called wrongly', async () => {
     assert.equal(outcome.status, 2, args.join(' '));
     assert.match(outcome.stderr, /^(penctl: )[^\n]+\n$/);
     assert.equal(outcome.stdout, '');
+  }
+});
+
+test('penctl is answered when descriptors are few and everybody takes what they can', {
+  skip: process.platform === 'win32',
+}, async (t) => {
+  const server = await tcpBackend(t);
+  const control = join(scratch(t), 'ctl');
+  const command = [...commandOf('pen'), ...penArguments({ servers: [server] }, control)];
+  const child = spawn('sh', ['-c', 'ulimit -n 160; exec "$@"', 'sh', process.execPath, ...command], {
+    stdio: 'ignore',
+  });
+  const ended = once(child, 'exit');
+  atEnd(t, () => {
+    child.kill('SIGTERM');
+    return ended;
+  });
+  const listen = await until('pen serves', () => askControl(control, 'listen').catch(() => ''));
+
+  const sockets: Socket[] = [];
+  atEnd(t, () => {
+    for (const socket of sockets) socket.destroy();
+  });
+  const crowd = async (size: number, open: () => Socket) => {
+    const guests = Array.from({ length: size }, () => open().on('error', () => {}));
+    sockets.push(...guests);
+    await Promise.all(guests.map((socket) => once(socket, 'connect').catch(() => {})));
+  };
+  await crowd(100, () => connect(Number(listen.split(':')[1]), '127.0.0.1'));
+  for (let round = 0; round < 3; round += 1) {
+    await crowd(60, () => connect(control));
+    for (let i = 0; i < 5; i += 1) assert.equal(await askControl(control, 'blacklist'), '30', `round ${round}`);
   }
 });

@@ -35,6 +35,13 @@ test('pen -j is confined to the directory, and serves', needsRoot, async (t) => 
   assert.equal((await get(balancer.port)).body, 'www1');
 });
 
+test('pen -j says why names cannot be looked up any more', needsRoot, async (t) => {
+  const jail = scratch(t);
+  const balancer = await pen(t, { options: ['-j', jail], servers: ['127.0.0.1:1'] });
+  const reply = await balancer.ask('server 0 address www.example.invalid');
+  assert.match(reply, /^error: server: cannot resolve host 'www\.example\.invalid': EAI_AGAIN \(.* after -j .*\)$/);
+});
+
 test('pen -j empties a pid file that it cannot remove any more', needsRoot, async (t) => {
   const pidFile = join(scratch(t), 'pid');
   const jail = scratch(t);

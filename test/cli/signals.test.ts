@@ -1,6 +1,7 @@
 /** What an operator does with kill(1). */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { backend } from '../support/backend.js';
@@ -72,3 +73,32 @@ test('pen -X ends with status 0 on the control command exit', async (t) => {
   await balancer.ask('exit').catch(() => '');
   assert.equal((await balancer.ended).status, 0);
 });
+
+test('bin/pen ignores USR1 and HUP while the program is being loaded, and opens no inspector', {
+  skip: process.platform === 'win32',
+}, (t) => {
+  // The real bin/pen, with a program beside it that is sent both signals in the middle of its loading.
+  const folder = scratch(t);
+  for (const path of ['bin', 'dist/src/cli']) mkdirSync(join(folder, path), { recursive: true });
+  copyFileSync(fromCheckout('bin/pen'), join(folder, 'bin/pen'));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  const program = `import { setTimeout } from 'node:timers/promises';
+    import { url } from 'node:inspector';
+    for (const signal of ['SIGUSR1', 'SIGHUP']) process.kill(process.pid, signal);
+    await setTimeout(200);
+    export const main = async (words) => console.log(words, url());`;
+  writeFileSync(join(folder, 'dist/src/cli/pen.js'), program);
+
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [join(folder, 'bin/pen'), 'a', 'b'], {
+    encoding: 'utf8',
+  });
+
+  assert.deepEqual([status, signal, stdout, stderr], [0, null, "[ 'a', 'b' ] undefined\n", '']);
+});
+
+/** A file of the checkout, wherever below it the build lies. */
+function fromCheckout(path: string): URL {
+  let folder = new URL('./', import.meta.url);
+  while (!existsSync(new URL('package.json', folder))) folder = new URL('../', folder);
+  return new URL(path, folder);
+}

@@ -5,7 +5,7 @@ import { dial, exchange, get } from '../support/client.js';
 import { pen } from '../support/pen.js';
 import { freePort } from '../support/program.js';
 import { until } from '../support/wait.js';
-import { hear, onEachEngine, say, visitor } from './engines.js';
+import { blackHole, hear, onEachEngine, say, visitor } from './engines.js';
 
 onEachEngine('listen moves to another address; connections stay, a busy port changes nothing', async (t, engine) => {
   const server = await tcpBackend(t);
@@ -105,4 +105,37 @@ onEachEngine('keepalive and tcp_nodelay change nothing in the bytes', async (t, 
   const balancer = await pen(t, { options, servers: [server], engine });
   const client = await visitor(t, balancer);
   for (let i = 0; i < 5; i++) assert.equal(await say(client, `word ${i}`), `word ${i}`);
+});
+
+onEachEngine('idlers follow their slot to another server', async (t, engine) => {
+  const [old, fresh] = [
+    await tcpBackend(t, { serve: (socket) => socket.end('old') }),
+    await tcpBackend(t, { serve: (socket) => socket.end('new') }),
+  ];
+  const balancer = await pen(t, { options: ['-O', 'idlers 2'], servers: [old], engine });
+  await until('they are ready', () => old.count() >= 2);
+  await balancer.ask(`server 0 port ${fresh.port}`);
+  for (let i = 0; i < 4; i++) assert.equal((await exchange(balancer.port, '')).toString(), 'new');
+});
+
+onEachEngine('idlers that fill their server are there for the clients', async (t, engine) => {
+  const server = await tcpBackend(t);
+  const balancer = await pen(t, { options: ['-O', 'idlers 3'], servers: [`${server.address}:3`], engine });
+  await until('three are ready', async () => (await balancer.ask('idlers')) === 'Idlers: 3/3');
+  for (let i = 0; i < 10; i++) assert.equal((await exchange(balancer.port, `${i}`)).toString(), `${i}`);
+});
+
+onEachEngine('idlers give up a server that does not answer, in time', async (t, engine) => {
+  const hole = await blackHole(t);
+  const www = await backend(t, { name: 'www' });
+  const options = ['-t', '1', '-O', 'idlers 2', '-O', 'pending_max 2'];
+  const balancer = await pen(t, { options, servers: [hole, www], engine });
+  await until('both are at the other', async () => (await balancer.ask('idlers')) === 'Idlers: 2/2');
+  await until('nobody is held up', async () => /^0 .* conn 0 /.test(await balancer.ask('servers')));
+});
+
+onEachEngine('source of one family leaves servers of the other alone', async (t, engine) => {
+  const server = await tcpBackend(t, { on: '::1' });
+  const balancer = await pen(t, { options: ['-O', 'source 127.0.0.1'], servers: [server], engine });
+  assert.equal((await exchange(balancer.port, 'hello')).toString(), 'hello');
 });

@@ -7,6 +7,7 @@ import { pen } from '../support/pen.js';
 import { checksum, hear, noise, onEachEngine, visitor } from './engines.js';
 
 const PAGE = noise(400_000, 4711);
+const NO = noise(20_000, 413);
 
 onEachEngine('a client that half-closes after its request gets 400 kB whole, 100 of 100', async (t, engine) => {
   const server = await tcpBackend(t, {
@@ -95,7 +96,7 @@ onEachEngine('an answer that comes before the request has ended is delivered who
   // The server says no, ends, and resets whatever is still being sent to it.
   const server = await tcpBackend(t, {
     serve: (socket) =>
-      socket.once('data', () => void socket.pause().end(PAGE, () => setTimeout(() => socket.destroy(), 50))),
+      socket.once('data', () => void socket.pause().end(NO, () => setTimeout(() => socket.destroy(), 200))),
   });
   const balancer = await pen(t, { servers: [server], engine });
   for (let i = 0; i < 10; i++) {
@@ -104,9 +105,23 @@ onEachEngine('an answer that comes before the request has ended is delivered who
     client.on('data', (data) => {
       answer += data.length;
     });
-    const ended = new Promise((resolve) => client.on('end', resolve));
+    const ended = new Promise((resolve) => client.on('end', resolve).on('close', resolve));
     client.write(noise(8_000_000, i));
     await ended;
-    assert.equal(answer, PAGE.length);
+    assert.equal(answer, NO.length);
   }
+});
+
+onEachEngine('a reset after the client has half-closed is passed on as a reset', async (t, engine) => {
+  const server = await tcpBackend(t, {
+    serve: (socket) => {
+      socket.write('the beginning');
+      socket.on('end', () => setTimeout(() => socket.resetAndDestroy(), 50)).resume();
+    },
+  });
+  const balancer = await pen(t, { servers: [server], engine });
+  const client = await visitor(t, balancer);
+  client.end('request');
+  assert.equal(await hear(client), 'the beginning');
+  assert.equal(await hear(client), 'ECONNRESET');
 });

@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tcpBackend } from '../support/backend.js';
+import { backend, tcpBackend } from '../support/backend.js';
+import { get } from '../support/client.js';
 import { atEnd, type Scene } from '../support/ending.js';
 import { askControl, type PenScript, pen, penArguments } from '../support/pen.js';
 import { commandOf } from '../support/process.js';
@@ -94,3 +95,17 @@ async function limitedPen(
   const address = await until('pen serves', () => askControl(control, 'listen').catch(() => ''));
   return { port: Number(address.slice(address.lastIndexOf(':') + 1)), control };
 }
+
+onEachEngine('clients that nobody takes give their places back', async (t, engine) => {
+  const www = await backend(t, { name: 'www' });
+  const balancer = await pen(t, { options: ['-x', '5', '-b', '1', '-r'], servers: [www], engine });
+  await www.kill();
+  for (let i = 0; i < 20; i++) await assert.rejects(get(balancer.port));
+  await www.revive();
+  await until('the server is back', async () => (await get(balancer.port).catch(() => undefined))?.body === 'www');
+  await balancer.ask('acl 1 deny 127.0.0.1');
+  await balancer.ask('client_acl 1');
+  for (let i = 0; i < 20; i++) await assert.rejects(get(balancer.port));
+  await balancer.ask('client_acl 0');
+  assert.equal((await get(balancer.port)).body, 'www');
+});

@@ -89,3 +89,24 @@ onEachEngine('idle_timeout set at run time applies to connections that are there
   assert.equal(await balancer.ask('idle_timeout 1'), 'Idle timeout: 1 seconds');
   assert.equal(await hear(client), 'end');
 });
+
+onEachEngine('idle_timeout leaves a slow reader alone whose bytes still get on', async (t, engine) => {
+  const page = Buffer.alloc(16_000_000, 'x');
+  const server = await tcpBackend(t, { serve: (socket) => socket.end(page) });
+  const balancer = await pen(t, { options: ['-O', 'idle_timeout 1'], servers: [server], engine });
+  const client = await visitor(t, balancer);
+  let got = 0;
+  for await (const chunk of client) {
+    got += (chunk as Buffer).length;
+    await sleep(12);
+  }
+  assert.equal(got, page.length);
+});
+
+onEachEngine('idle_timeout applies to dummy connections too', async (t, engine) => {
+  const www = await backend(t);
+  const options = ['-x', '1', '-O', 'dummy', '-O', 'idle_timeout 1'];
+  const balancer = await pen(t, { options, servers: [www], engine });
+  const silent = await visitor(t, balancer);
+  assert.equal(await hear(silent), 'end');
+});

@@ -1,6 +1,10 @@
-/** `node launch.js pen|penctl ARGS`: stands in for bin/ when the build lies in another folder than dist. */
-import { main as pen } from '../../src/cli/pen.js';
-import { main as penctl } from '../../src/cli/penctl.js';
+/** `node launch.js [pen|penctl] ARGS`: stands in for bin/ when the build lies in another folder than dist. */
+const [first = '', ...rest] = process.argv.slice(2);
+// pen in the background starts itself, with its own arguments only.
+const [program, args] = first === 'pen' || first === 'penctl' ? [first, rest] : ['pen', process.argv.slice(2)];
 
-const [program, ...args] = process.argv.slice(2);
-await (program === 'penctl' ? penctl : pen)(args);
+// As bin/pen does; why is said there.
+if (program === 'pen') for (const signal of ['SIGUSR1', 'SIGHUP']) process.on(signal, () => {});
+
+const { main } = program === 'penctl' ? await import('../../src/cli/penctl.js') : await import('../../src/cli/pen.js');
+await main(args);

@@ -14,6 +14,8 @@ export interface PenScript {
   readonly listen?: string;
   /** SERVER operands; a backend stands for its address. */
   readonly servers?: ReadonlyArray<string | { readonly address: string }>;
+  /** Worker threads; 1 unless given, so that connection 0 is the first and the order of events is one. */
+  readonly threads?: number;
   /** Which engine; PEN_TEST_ENGINE, else pen's own choice, unless given. */
   readonly engine?: string | undefined;
 }
@@ -91,6 +93,8 @@ export function penArguments(script: PenScript, control: string): string[] {
     '-C',
     control,
     ...(engine ? ['-O', engine] : []),
+    '-O',
+    `threads ${script.threads ?? 1}`,
     ...options,
     script.listen ?? '127.0.0.1:0',
     ...(script.servers ?? []).map((server) => (typeof server === 'string' ? server : server.address)),

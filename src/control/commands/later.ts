@@ -4,6 +4,7 @@ import { type Command, setting } from '../command.js';
 import { CommandError } from '../errors.js';
 
 const switches: ReadonlyArray<readonly [string, string]> = [
+  ['ascii', 'ASCII in debugging dumps'],
   ['http', 'X-Forwarded-For in HTTP requests'],
   ['peek', 'choose the server by the first bytes of the client'],
   ['transparent', 'connect to servers from the address of the client'],

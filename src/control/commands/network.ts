@@ -1,7 +1,9 @@
 /** Where Pen listens, where it is controlled, from where it connects, and with which engine. */
-import { formatEndpoint, ipEndpoint } from '../../core/address.js';
+import { createSocket } from 'node:dgram';
+import { formatEndpoint, formatIp, type IpEndpoint, ipEndpoint } from '../../core/address.js';
+import { MAX_THREADS } from '../../core/configuration.js';
 import { ENGINE_NAMES, type EngineName } from '../../engine/engine.js';
-import { optional, requireLocal, word } from '../argument.js';
+import { integer, optional, requireLocal, word } from '../argument.js';
 import { action, type Command, setting } from '../command.js';
 import { isUnspecified } from '../draft.js';
 import { CommandError, causeOf } from '../errors.js';
@@ -41,11 +43,13 @@ const addressCommands: readonly Command[] = [
     async run({ draft }, text) {
       try {
         const endpoint = ipEndpoint(await resolveHost(text), 0);
+        if (!isUnspecified(endpoint)) await requireOwn(endpoint);
         draft.settings.source = isUnspecified(endpoint) ? undefined : endpoint;
       } catch (error) {
+        if (!(error instanceof CommandError)) throw error;
+        const { message, isFromOutside, cause } = error;
         // C Pen's own words, which end without a newline.
-        const reply = `unable to set source address to '${text}'`;
-        throw new CommandError(causeOf((error as Error).message), { reply, cause: error });
+        throw new CommandError(message, { reply: `unable to set source address to '${text}'`, isFromOutside, cause });
       }
       return undefined;
     },
@@ -58,7 +62,29 @@ const engineWords: ReadonlyArray<readonly [string, EngineName]> = [
   ['select', 'poll'],
 ];
 
-export const networkCommands: readonly Command[] = [...addressCommands, ...engineWords.map(engineCommand)];
+const threadsCommand = setting({
+  name: 'threads',
+  arguments: [optional(integer('N', 0, MAX_THREADS))],
+  section: 'Running',
+  help: 'worker threads, 0 = one for each core; chosen at the start',
+  isNew: true,
+  run({ draft, service }, threads) {
+    const inUse = service.threads;
+    if (threads !== undefined) {
+      if (inUse !== undefined && threads !== inUse && threads !== draft.settings.threads) {
+        throw new CommandError(`pen runs with ${inUse} (to change it restart with -O "threads ${threads}")`);
+      }
+      draft.settings.threads = threads;
+    }
+    return `${inUse ?? draft.settings.threads}\n`;
+  },
+});
+
+export const networkCommands: readonly Command[] = [
+  ...addressCommands,
+  threadsCommand,
+  ...engineWords.map(engineCommand),
+];
 
 function engineCommand([name, engine]: readonly [string, EngineName]): Command {
   return setting({
@@ -67,7 +93,9 @@ function engineCommand([name, engine]: readonly [string, EngineName]): Command {
     help: `use the ${engine} engine; it is chosen at the start`,
     isNew: name === 'uring' || name === 'node',
     run({ draft, service }) {
-      if (!service.engines.includes(engine)) throw new CommandError('not available yet');
+      if (!service.engines.includes(engine)) {
+        throw new CommandError(`this platform has none (it has ${service.engines.join(', ')})`);
+      }
       if (service.engine !== undefined && service.engine !== engine) {
         throw new CommandError(`the engine in use is ${service.engine} (to change it restart with -O ${name})`);
       }
@@ -75,4 +103,23 @@ function engineCommand([name, engine]: readonly [string, EngineName]): Command {
       return undefined;
     },
   });
+}
+
+/** Throws CommandError unless the address is one of this host's: what UDP can bind, TCP can connect from. */
+async function requireOwn({ address, family }: IpEndpoint): Promise<void> {
+  const text = formatIp(address);
+  const probe = createSocket(family === 4 ? 'udp4' : 'udp6');
+  try {
+    await new Promise<void>((resolve, reject) => {
+      probe.once('error', reject);
+      probe.bind({ address: text, port: 0, exclusive: true }, resolve);
+    });
+  } catch (error) {
+    const code = causeOf(error);
+    const hint = code === 'EADDRNOTAVAIL' ? ' (no address of this machine)' : '';
+    const message = `cannot connect from '${text}': ${code}${hint}`;
+    throw new CommandError(message, { isFromOutside: true, cause: error });
+  } finally {
+    probe.close();
+  }
 }

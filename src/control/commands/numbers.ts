@@ -97,7 +97,10 @@ const rows: readonly NumberRow[] = [
     min: -1,
     max: LAST_ACL,
     section: 'Clients and ACLs',
-    help: 'the ACL of addresses to tarpit with direct server return, -1 = none',
+    help: 'the ACL of addresses to tarpit with direct server return, -1 = none; another is not available yet',
+    set: (_, value) => {
+      if (value >= 0) throw new CommandError('not available yet');
+    },
     reply: (value) => `tarpit_acl = ${value}`,
   },
   {

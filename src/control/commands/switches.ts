@@ -10,7 +10,6 @@ const SELECTION = 'Choosing a server';
 
 const switches: ReadonlyArray<readonly [string, SwitchKey, Section, string]> = [
   ['abort_on_error', 'abortOnError', 'Running', 'end a fatal error with a core file'],
-  ['ascii', 'ascii', 'Running', 'dump data as ASCII where debugging dumps it'],
   ['dummy', 'dummy', 'Running', 'answer every request with a small page, without servers (for tests)'],
   [
     'hash',
