@@ -1,0 +1,18 @@
+/** The cases, a file each, in the order of the results. */
+import { allocation } from './allocation.js';
+import { bulk } from './bulk.js';
+import { choosing } from './choosing.js';
+import { clients } from './clients.js';
+import { connection } from './connection.js';
+import { idle } from './idle.js';
+import { keepAlive } from './keep-alive.js';
+import { servers } from './servers.js';
+
+/**
+ * @typedef {object} Case
+ * @property {string} name as on the command line
+ * @property {(bench: import('../contest.js').Bench) => Promise<import('../report.js').Section>} run
+ */
+
+/** @type {readonly Case[]} */
+export const CASES = [keepAlive, connection, bulk, idle, servers, clients, choosing, allocation];
