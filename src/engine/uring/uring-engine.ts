@@ -104,6 +104,8 @@ export class UringEngine implements Engine {
   /** The highest descriptor seen: the kernel hands out the lowest free one, so about that many are open at peak. */
   #highest = 0;
   #outstanding = 0;
+  /** The clock, read once a turn. */
+  #now = monotonicMs();
   #wakeTime = Infinity;
   #running = false;
   #stopped = false;
@@ -130,7 +132,7 @@ export class UringEngine implements Engine {
   }
 
   now(): number {
-    return monotonicMs();
+    return this.#now;
   }
 
   listen(endpoint: Endpoint, backlog: number): number {
@@ -282,22 +284,22 @@ export class UringEngine implements Engine {
 
   #turn(): void {
     this.#ring.submitAndWait(this.#patience());
+    this.#now = monotonicMs();
     this.#completions();
     if (this.#deferred.length > 0) this.#reportDeferred();
     if (this.#held.length > 0) this.#reportAccepted();
     if (this.#starved.length > 0) this.#feedStarved();
-    const now = monotonicMs();
-    if (now >= this.#wakeTime) {
+    if (this.#now >= this.#wakeTime) {
       this.#wakeTime = Infinity;
-      this.#handler.timer(now);
+      this.#handler.timer(this.#now);
     }
-    this.#handler.turn(now);
+    this.#handler.turn(this.#now);
   }
 
   /** Milliseconds that the next wait may last. */
   #patience(): number {
     if (this.#deferred.length > 0 || this.#moreToReport) return 0;
-    return this.#wakeTime === Infinity ? Infinity : Math.max(0, this.#wakeTime - monotonicMs());
+    return this.#wakeTime === Infinity ? Infinity : Math.max(0, this.#wakeTime - this.#now);
   }
 
   #completions(): void {
