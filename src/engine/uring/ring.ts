@@ -159,9 +159,9 @@ export class Ring {
     return (Atomics.load(this.#cq, this.#cqTailAt) - this.#head) | 0;
   }
 
-  /** Word index of the oldest unread completion; read it with `result`, `flags`, `dataLow`, `dataHigh`. */
-  peekCqe(): number {
-    return this.#cqesAt + (this.#head & this.#cqMask) * CQE_WORDS;
+  /** Word index of the `n`th oldest unread completion; read it with `result`, `flags`, `dataLow`, `dataHigh`. */
+  peekCqe(n: number): number {
+    return this.#cqesAt + ((this.#head + n) & this.#cqMask) * CQE_WORDS;
   }
 
   dataLow(cqe: number): number {
@@ -180,9 +180,10 @@ export class Ring {
     return this.#cq[cqe + 3] as number;
   }
 
-  cqeSeen(): void {
-    this.#head = (this.#head + 1) | 0;
-    // Release: the kernel may overwrite the entry only after we have read it.
+  /** Gives the `count` oldest completions back to the kernel. */
+  cqAdvance(count: number): void {
+    this.#head = (this.#head + count) | 0;
+    // Release: the kernel may overwrite the entries only after we have read them.
     Atomics.store(this.#cq, this.#cqHeadAt, this.#head);
   }
 
