@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backend, tcpBackend } from '../support/backend.js';
 import { get } from '../support/client.js';
-import { atEnd, type Scene } from '../support/ending.js';
-import { askControl, type PenScript, pen, penArguments } from '../support/pen.js';
-import { commandOf } from '../support/process.js';
+import { pen } from '../support/pen.js';
 import { find } from '../support/program.js';
-import { scratch } from '../support/scratch.js';
 import { until, within } from '../support/wait.js';
 import { hear, onEachEngine, say, staysSilent, visitor } from './engines.js';
 
@@ -48,7 +43,7 @@ onEachEngine('out of descriptors, accepting pauses and resumes, and nobody is dr
     return;
   }
   const server = await tcpBackend(t);
-  const balancer = await limitedPen(t, 240, { options: ['-x', '2000'], servers: [server], engine });
+  const balancer = await pen(t, { files: 240, options: ['-x', '2000'], servers: [server], engine });
   let served = 0;
   let mayLeave = false;
   const failures: string[] = [];
@@ -70,31 +65,13 @@ onEachEngine('out of descriptors, accepting pauses and resumes, and nobody is dr
   });
   assert.ok(served < 200, `${served} served with 240 descriptors`);
   assert.deepEqual(failures, []);
-  assert.match(await askControl(balancer.control, 'mode'), /roundrobin/);
+  assert.match(await balancer.ask('mode'), /roundrobin/);
   mayLeave = true;
   await within('the end of all visits', Promise.all(visits), 30_000);
   assert.deepEqual(failures, []);
   const late = await visitor(t, balancer);
   assert.equal(await say(late, 'afterwards'), 'afterwards');
 });
-
-/** Pen with so many descriptors and no more. */
-async function limitedPen(
-  t: Scene,
-  descriptors: number,
-  script: PenScript,
-): Promise<{ port: number; control: string }> {
-  const control = join(scratch(t), 'ctl');
-  const command = [process.execPath, ...commandOf('pen'), ...penArguments(script, control)];
-  const child = spawn('prlimit', [`--nofile=${descriptors}:${descriptors}`, ...command], { stdio: 'ignore' });
-  const ended = new Promise((resolve) => child.on('close', resolve));
-  atEnd(t, async () => {
-    child.kill('SIGTERM');
-    assert.equal(await within('end of pen', ended), 0);
-  });
-  const address = await until('pen serves', () => askControl(control, 'listen').catch(() => ''));
-  return { port: Number(address.slice(address.lastIndexOf(':') + 1)), control };
-}
 
 onEachEngine('clients that nobody takes give their places back', async (t, engine) => {
   const www = await backend(t, { name: 'www' });

@@ -16,6 +16,8 @@ export interface PenScript {
   readonly servers?: ReadonlyArray<string | { readonly address: string }>;
   /** Worker threads; 1 unless given, so that connection 0 is the first and the order of events is one. */
   readonly threads?: number;
+  /** The most descriptors it may have open (by prlimit, Linux). */
+  readonly files?: number;
   /** Which engine; PEN_TEST_ENGINE, else pen's own choice, unless given. */
   readonly engine?: string | undefined;
 }
@@ -43,7 +45,7 @@ export interface RunningPen {
 export async function pen(t: Scene, script: PenScript = {}): Promise<RunningPen> {
   const control = join(scratch(t), 'ctl');
   const args = penArguments(script, control);
-  const started = start('pen', args);
+  const started = start('pen', args, { files: script.files });
   const { pid, ended, stderr, stdout } = started;
   let isOver = false;
   void ended.then(() => {

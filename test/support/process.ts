@@ -33,10 +33,17 @@ export function commandOf(program: Program): string[] {
     : [fileURLToPath(new URL('launch.js', import.meta.url)), program];
 }
 
-export function start(program: Program, args: readonly string[], options: SpawnOptions = {}): Started {
-  const child = spawn(process.execPath, [...commandOf(program), ...args], {
+export function start(
+  program: Program,
+  args: readonly string[],
+  options: SpawnOptions & { readonly files?: number | undefined } = {},
+): Started {
+  const { files, ...rest } = options;
+  const limited = files === undefined ? [] : ['prlimit', `--nofile=${files}:${files}`];
+  const [command, ...words] = [...limited, process.execPath, ...commandOf(program), ...args];
+  const child = spawn(command as string, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    ...options,
+    ...rest,
   });
   let stdout = '';
   let stderr = '';
