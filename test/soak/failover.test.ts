@@ -1,4 +1,4 @@
-/** Issue 2, "Must show": a server dies and returns under load; whoever comes after its death is served. */
+/** A server dies and returns under load; whoever comes after its death is served. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';

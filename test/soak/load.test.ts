@@ -1,4 +1,4 @@
-/** Issue 2, "Must show": load without a failed request, servers even under -r, tracked clients true to their server. */
+/** Load without a failed request, servers even under -r, tracked clients true to their server. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nginx } from '../support/nginx.js';

@@ -1,4 +1,4 @@
-/** Issue 2, "Must show": half-closes lose no byte, slow readers cost no memory. */
+/** Half-closes lose no byte, slow readers cost no memory. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
