@@ -12,8 +12,9 @@ import { bindStoppable, type NativeHandle } from '../../src/engine/node/native-h
 import { atEnd, type Scene } from '../support/ending.js';
 import { within } from '../support/wait.js';
 
-const wanted = process.env.PEN_TEST_ENGINE;
-const names = wanted === undefined ? (['uring', 'epoll', 'poll', 'node'] as const) : [wanted as EngineName];
+// poll is epoll's engine with another poller and passes the engines' suite; its scenarios run when asked for, as CI does.
+const wanted = process.env.PEN_TEST_ENGINE as EngineName | undefined;
+const names: readonly EngineName[] = wanted === undefined ? ['uring', 'epoll', 'node'] : [wanted];
 const skips = new Map<string, string | false>();
 for (const name of names) {
   const why = await chooseEngine(name).then(
