@@ -27,6 +27,7 @@ export interface Libc {
   read(fd: number, data: number, length: number): number;
   write(fd: number, data: number, length: number): number;
   pipe(descriptors: number): number;
+  clock_gettime(clock: number, time: number): number;
   ioctl(fd: number, request: number, argument: number): number;
   fcntl(fd: number, command: number, type: 'int', value: number): number;
   poll(descriptors: number, count: number, timeoutMs: number): number;
@@ -65,6 +66,7 @@ const prototypes: Record<keyof Libc, string> = {
   read: 'long read(int, uintptr_t, size_t)',
   write: 'long write(int, uintptr_t, size_t)',
   pipe: 'int pipe(uintptr_t)',
+  clock_gettime: 'int clock_gettime(int, uintptr_t)',
   ioctl: 'int ioctl(int, unsigned long, uintptr_t)',
   fcntl: 'int fcntl(int, int, ...)',
   poll: 'int poll(uintptr_t, unsigned long, int)',
