@@ -8,7 +8,7 @@
 import type { Endpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
-import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, LATER, NONE } from '../core/configuration.js';
+import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, LATER, NONE, type Settings } from '../core/configuration.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
@@ -18,7 +18,8 @@ import { isOurFault, isShortage } from './connect-error.js';
 import { ConnectionTable, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
 import { IdlerPool } from './idler-pool.js';
-import { type FromWorker, type ToWorker, type WorkerStart, withChanges } from './messages.js';
+import { Mail, type Orders, type Post } from './mail.js';
+import type { WorkerStart } from './messages.js';
 import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, Relay, UP_ENDED } from './relay.js';
 import { sourceFor } from './source.js';
 import { WaitingLine } from './waiting-line.js';
@@ -32,14 +33,7 @@ const WAITING_TRIES = 32;
 /** How long to wait when the system was out of descriptors or memory and nothing of ours has been closed. */
 const RETRY_MS = 100;
 
-/** The two directions of the mail, as the worker's thread gives them. */
-export interface Post {
-  send(message: FromWorker): void;
-  /** The next message, undefined if there is none; never waits. */
-  next(): ToWorker | undefined;
-}
-
-export class TcpProxy implements EngineHandler {
+export class TcpProxy implements EngineHandler, Orders {
   #engine!: Engine;
   #relay!: Relay;
   #idlers!: IdlerPool;
@@ -52,13 +46,12 @@ export class TcpProxy implements EngineHandler {
   #wheel!: TimerWheel;
   /** Connections that the wheel has room for. */
   #timers = 1024;
-  readonly #mail: Int32Array;
+  readonly #mail: Mail;
   readonly #shortage: Int32Array;
   readonly #threads: number;
   readonly #place: number;
   readonly #capacity: number;
-  #configuration: Configuration;
-  #mailRead = 0;
+  #settings: Settings;
   /** Connection of each socket. */
   #owner = new Int32Array(1024).fill(NONE);
   #listener = NONE;
@@ -82,12 +75,12 @@ export class TcpProxy implements EngineHandler {
     this.#servers = new ServerTable(this.#state);
     this.#clients = new ClientTable(start.clients);
     this.#balancer = new Balancer(this.#servers, this.#clients);
-    this.#mail = new Int32Array(start.mail);
+    this.#mail = new Mail(start, post);
     this.#shortage = new Int32Array(start.shortage);
     this.#threads = start.threads;
     this.#place = start.place;
     this.#capacity = start.connectionCapacity;
-    this.#configuration = start.configuration;
+    this.#settings = start.configuration.settings;
   }
 
   /** To be called once, before the engine runs. */
@@ -96,7 +89,7 @@ export class TcpProxy implements EngineHandler {
     this.#wheel = new TimerWheel(this.#timers, TICK_MS, engine.now());
     this.#relay = new Relay(engine, this.#table, this.#state, this.#clients);
     this.#idlers = new IdlerPool(engine, this.#table, this.#servers, this.#balancer);
-    this.#configure(this.#configuration);
+    this.configure(this.#mail.configuration);
   }
 
   listening(listener: number, result: number): void {
@@ -114,7 +107,7 @@ export class TcpProxy implements EngineHandler {
   }
 
   accepted(_listener: number, socket: number): void {
-    if (Atomics.load(this.#mail, 0) !== this.#mailRead) this.readMail();
+    if (this.#mail.hasCome()) this.readMail();
     if (socket < 0) {
       this.#retryLater();
       return;
@@ -187,13 +180,12 @@ export class TcpProxy implements EngineHandler {
     if (nowMs >= this.#retryAt) {
       this.#retryAt = Infinity;
       this.#mayAdmit = true;
-      if (this.#listener !== NONE)
-        this.#engine.grantAccept(this.#listener, 0, this.#configuration.settings.acceptBatch);
+      if (this.#listener !== NONE) this.#engine.grantAccept(this.#listener, 0, this.#settings.acceptBatch);
     }
   }
 
   turn(nowMs: number): void {
-    if (Atomics.load(this.#mail, 0) !== this.#mailRead) this.readMail();
+    if (this.#mail.hasCome()) this.readMail();
     if (this.#mayAdmit && this.#retryAt === Infinity) this.#admitWaiting();
     this.#grant();
     if (this.#idlers.wanted > 0) this.#idlers.fill(nowMs, this.#beginIdler);
@@ -207,7 +199,7 @@ export class TcpProxy implements EngineHandler {
   /** A connection has its place (waiting -> connecting, dummy or free). */
   #admit(connection: number): void {
     this.#table.state[connection] = STATE.connecting;
-    const settings = this.#configuration.settings;
+    const settings = this.#settings;
     const now = this.#engine.now();
     const isUnix = this.#isUnix(connection);
     const address = this.#loadAddress(connection);
@@ -272,11 +264,11 @@ export class TcpProxy implements EngineHandler {
       return;
     }
     const endpoint = this.#servers.spec(server).endpoint as Endpoint;
-    const socket = this.#engine.connect(endpoint, sourceFor(endpoint, this.#configuration.settings.source));
+    const socket = this.#engine.connect(endpoint, sourceFor(endpoint, this.#settings.source));
     if (socket >= 0) {
       this.#table.serverSocket[connection] = socket;
       this.#own(socket, connection);
-      const deadline = this.#engine.now() + this.#configuration.settings.connectTimeoutSec * 1000;
+      const deadline = this.#engine.now() + this.#settings.connectTimeoutSec * 1000;
       this.#arm(connection, deadline);
     } else {
       this.#connectFailed(connection, socket);
@@ -287,7 +279,7 @@ export class TcpProxy implements EngineHandler {
     const server = this.#table.server[connection];
     this.#servers.settled(server);
     this.#servers.succeeded(server);
-    const settings = this.#configuration.settings;
+    const settings = this.#settings;
     if (settings.tcpNodelay || settings.keepalive) {
       this.#engine.setOptions(this.#table.serverSocket[connection], settings.tcpNodelay, settings.keepalive);
     }
@@ -321,7 +313,7 @@ export class TcpProxy implements EngineHandler {
 
   /** Both sides are connected (connecting -> relaying). */
   #beginRelay(connection: number): void {
-    const settings = this.#configuration.settings;
+    const settings = this.#settings;
     const server = this.#table.server[connection];
     const client = this.#table.client[connection];
     const generation = this.#table.clientGeneration[connection];
@@ -371,7 +363,7 @@ export class TcpProxy implements EngineHandler {
 
   readonly #beginIdler = (socket: number, idler: number): void => {
     this.#own(socket, idler);
-    this.#arm(idler, this.#engine.now() + this.#configuration.settings.connectTimeoutSec * 1000);
+    this.#arm(idler, this.#engine.now() + this.#settings.connectTimeoutSec * 1000);
   };
 
   /** Lets go those that are too many, or whose slot holds another server now. */
@@ -431,7 +423,7 @@ export class TcpProxy implements EngineHandler {
     const places = Math.ceil(left / this.#threads) - this.#granted - this.#waiting.length;
     if (places > 0) {
       this.#granted += places;
-      this.#engine.grantAccept(this.#listener, places, this.#configuration.settings.acceptBatch);
+      this.#engine.grantAccept(this.#listener, places, this.#settings.acceptBatch);
     } else if (this.#threads > 1 && (this.#granted === 0 || this.#waiting.length > 0) && this.#shortage[0] === 0) {
       Atomics.store(this.#shortage, 0, 1);
       // A place given back just before that was not announced to us.
@@ -440,12 +432,12 @@ export class TcpProxy implements EngineHandler {
   }
 
   #limit(): number {
-    return Math.min(this.#configuration.settings.connectionsMax, this.#capacity - Math.ceil(this.#idlersMax() / 2));
+    return Math.min(this.#settings.connectionsMax, this.#capacity - Math.ceil(this.#idlersMax() / 2));
   }
 
   /** Kept connections need descriptors too: at most half of those that there are. */
   #idlersMax(): number {
-    return Math.min(this.#configuration.settings.idlers, this.#capacity);
+    return Math.min(this.#settings.idlers, this.#capacity);
   }
 
   #retryLater(): void {
@@ -529,21 +521,13 @@ export class TcpProxy implements EngineHandler {
   /** Does what the main thread has written, all of it. */
   readMail(): void {
     this.#mayAdmit = true;
-    for (;;) {
-      const message = this.#post.next();
-      if (message === undefined) return;
-      this.#mailRead = (this.#mailRead + 1) | 0;
-      if (message.type === 'configure') this.#configure(withChanges(this.#configuration, message.changes));
-      else if (message.type === 'listen') this.#listen(message.endpoint, message.descriptor);
-      else if (message.type === 'close') this.#closeByHand(message.connection);
-      else if (message.type === 'stop') this.#stop();
-    }
+    this.#mail.read(this);
   }
 
-  #configure(configuration: Configuration): void {
-    const before = this.#configuration.settings.idleTimeoutSec;
-    this.#configuration = configuration;
-    const settings = configuration.settings;
+  configure(configuration: Configuration): void {
+    const before = this.#settings.idleTimeoutSec;
+    const { settings } = configuration;
+    this.#settings = settings;
     this.#idleTimeoutMs = settings.idleTimeoutSec * 1000;
     this.#balancer.configure(configuration);
     // Each worker keeps its share of them.
@@ -561,21 +545,24 @@ export class TcpProxy implements EngineHandler {
     }
   }
 
-  #listen(endpoint: Endpoint, descriptor: number | undefined): void {
+  listen(endpoint: Endpoint, descriptor: number | undefined): void {
     this.#nextListener =
       descriptor === undefined
-        ? this.#engine.listen(endpoint, this.#configuration.settings.listenBacklog)
+        ? this.#engine.listen(endpoint, this.#settings.listenBacklog)
         : this.#engine.adopt(descriptor, endpoint);
   }
 
-  #closeByHand(connection: number): void {
+  closeByHand(connection: number): void {
     const state = this.#table.state[connection];
     if (state === STATE.idler || state === STATE.reaching) this.#dropIdler(connection);
     else if (state !== STATE.free) this.#finish(connection, false);
   }
 
-  #stop(): void {
-    for (let connection = 0; connection < this.#table.highWater; connection++) this.#closeByHand(connection);
+  /** Reading the mail is enough: places are looked for after it. */
+  nudged(): void {}
+
+  stop(): void {
+    for (let connection = 0; connection < this.#table.highWater; connection++) this.closeByHand(connection);
     if (this.#listener !== NONE) this.#engine.closeListener(this.#listener);
     this.#listener = NONE;
     this.#engine.stop();

@@ -1,8 +1,9 @@
 /** The thread of one worker: an engine, a proxy on it, and the mail from the main thread. */
 import { isMainThread, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createEngine } from '../engine/choose.js';
+import type { Post } from './mail.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
-import { type Post, TcpProxy } from './tcp-proxy.js';
+import { TcpProxy } from './tcp-proxy.js';
 
 if (isMainThread || parentPort === null) throw new Error('proxy/worker.js runs as a worker thread only');
 const port = parentPort;
