@@ -20,6 +20,8 @@ export interface PenScript {
   readonly files?: number;
   /** Which engine; PEN_TEST_ENGINE, else pen's own choice, unless given. */
   readonly engine?: string | undefined;
+  /** The network namespace it runs in (`Host.namespace` of a bed). */
+  readonly namespace?: string | undefined;
 }
 
 export interface RunningPen {
@@ -45,7 +47,7 @@ export interface RunningPen {
 export async function pen(t: Scene, script: PenScript = {}): Promise<RunningPen> {
   const control = join(scratch(t), 'ctl');
   const args = penArguments(script, control);
-  const started = start('pen', args, { files: script.files });
+  const started = start('pen', args, { files: script.files, namespace: script.namespace });
   const { pid, ended, stderr, stdout } = started;
   let isOver = false;
   void ended.then(() => {

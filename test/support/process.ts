@@ -36,11 +36,13 @@ export function commandOf(program: Program): string[] {
 export function start(
   program: Program,
   args: readonly string[],
-  options: SpawnOptions & { readonly files?: number | undefined } = {},
+  options: SpawnOptions & { readonly files?: number | undefined; readonly namespace?: string | undefined } = {},
 ): Started {
-  const { files, ...rest } = options;
+  const { files, namespace, ...rest } = options;
   const limited = files === undefined ? [] : ['prlimit', `--nofile=${files}:${files}`];
-  const [command, ...words] = [...limited, process.execPath, ...commandOf(program), ...args];
+  // It becomes the program, so the process number is the program's.
+  const inside = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
+  const [command, ...words] = [...inside, ...limited, process.execPath, ...commandOf(program), ...args];
   const child = spawn(command as string, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...rest,
