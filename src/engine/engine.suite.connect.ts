@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type IpEndpoint, type IpWords, parseIp } from '../core/address.js';
 import { ERRNO } from '../sys/errno.js';
+import { transparencyObstacle } from '../sys/transparency.js';
 import { assertSameBytes, type Case, Dice, drain, fate, ip, LOOPBACK, take } from './engine.suite.stage.js';
 
 export const connectCases: readonly Case[] = [
@@ -27,6 +29,40 @@ export const connectCases: readonly Case[] = [
       const socket = await host.call('connect', server.endpoint, ip('127.0.0.7'));
       assert.equal((await host.event('connected', socket)).result, 0);
       assert.equal((await server.nextClient()).remoteAddress, '127.0.0.7');
+    },
+  },
+  {
+    name: 'connects from a foreign address, with its port or any, or says that it cannot',
+    obstacle: transparencyObstacle,
+    async play(stage) {
+      const host = await stage.host();
+      for (const [address, family] of [
+        ['127.0.0.9', 'IPv4'],
+        ['::1', 'IPv6'],
+      ] as const) {
+        const server = await stage.serve(ip(family === 'IPv4' ? '127.0.0.1' : '::1'));
+        const words = Int32Array.from(parseIp(address) as IpWords);
+        const connect = async (port: number) => {
+          const socket = await host.call('connect', server.endpoint, { kind: 'foreign', words, port });
+          if (socket < 0) return socket;
+          return (await host.event('connected', socket)).result;
+        };
+        if (stage.engine === 'node') {
+          assert.equal(await connect(0), -ERRNO.EOPNOTSUPP);
+          continue;
+        }
+        assert.equal(await connect(0), 0);
+        assert.equal((await server.nextClient()).remoteAddress, address);
+        // A port that was listened on and is not any more is free.
+        const gone = await stage.serve(ip(address));
+        gone.server.close();
+        const { port } = gone.endpoint as IpEndpoint;
+        assert.equal(await connect(port), 0);
+        const { remoteAddress, remotePort } = await server.nextClient();
+        assert.deepEqual([remoteAddress, remotePort], [address, port]);
+        // The same port to the same server once more.
+        assert.ok([-ERRNO.EADDRINUSE, -ERRNO.EADDRNOTAVAIL].includes(await connect(port)));
+      }
     },
   },
   {

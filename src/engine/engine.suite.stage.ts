@@ -13,6 +13,8 @@ import { EngineHost } from './engine.suite.host.js';
 export interface Case {
   /** Reads after the engine's name: "uring reports ...". */
   readonly name: string;
+  /** Why this process cannot play it, '' if it can. */
+  obstacle?(): string;
   play(stage: Stage): Promise<void>;
 }
 

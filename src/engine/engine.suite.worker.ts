@@ -6,7 +6,7 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { Endpoint } from '../core/address.js';
 import { createEngine } from './choose.js';
-import type { Engine, EngineHandler, EngineName } from './engine.js';
+import type { Engine, EngineHandler, EngineName, ForeignAddress } from './engine.js';
 import type { Command, HostEvent } from './engine.suite.host.js';
 
 interface Stand {
@@ -149,7 +149,7 @@ const operations = {
     roles.delete(listener);
     engine.closeListener(listener);
   },
-  connect(endpoint: Endpoint, source: Endpoint | undefined): number {
+  connect(endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined): number {
     const socket = engine.connect(endpoint, source);
     if (socket >= 0) enter(socket, true);
     return socket;

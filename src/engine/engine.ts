@@ -25,6 +25,18 @@ export interface PeerAddress {
   isUnix: boolean;
 }
 
+/**
+ * An address that need not be this host's, to connect from (`transparent`). The engine has read it when `connect`
+ * returns, so one object serves all connections.
+ */
+export interface ForeignAddress {
+  readonly kind: 'foreign';
+  /** Four signed words as in core/address; of the same family as the server's. */
+  readonly words: Int32Array;
+  /** 0 = the kernel chooses one. */
+  port: number;
+}
+
 export interface EngineHandler {
   /** A `listen` ended: 0, or -errno (EADDRINUSE, EACCES ...) and the listener is gone. */
   listening(listener: number, result: number): void;
@@ -73,8 +85,12 @@ export interface Engine {
   /** Stops listening; the file of a Unix listener goes too, unless it was adopted. */
   closeListener(listener: number): void;
 
-  /** Starts connecting; returns the socket, or -errno if not even a socket could be made (EMFILE ...). */
-  connect(endpoint: Endpoint, source: Endpoint | undefined): number;
+  /**
+   * Starts connecting; returns the socket, or -errno if not even a socket could be made (EMFILE ...). From a foreign
+   * address `connected` may tell of -EPERM (no privilege), -EADDRINUSE or -EADDRNOTAVAIL (the port is taken); an engine
+   * or platform that cannot do it returns -EOPNOTSUPP.
+   */
+  connect(endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined): number;
   setOptions(socket: number, noDelay: boolean, keepAlive: boolean): void;
   /** Bytes handed to the kernel that the peer has not acknowledged, -1 where that is not to be had. Not for the hot path. */
   unsentBytes(socket: number): number;

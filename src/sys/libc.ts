@@ -37,6 +37,9 @@ export interface Libc {
   kqueue(): number;
   kevent(kqueue: number, changes: number, changed: number, events: number, count: number, timeout: number): number;
   chroot(path: string): number;
+  prctl(option: number, a: number, b: number, c: number, d: number): number;
+  capget(header: number, data: number): number;
+  capset(header: number, data: number): number;
   getrlimit(resource: number, limits: number): number;
   setrlimit(resource: number, limits: number): number;
   getpwnam(name: string): number;
@@ -76,6 +79,9 @@ const prototypes: Record<keyof Libc, string> = {
   kqueue: 'int kqueue()',
   kevent: 'int kevent(int, uintptr_t, int, uintptr_t, int, uintptr_t)',
   chroot: 'int chroot(const char *)',
+  prctl: 'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',
+  capget: 'int capget(uintptr_t, uintptr_t)',
+  capset: 'int capset(uintptr_t, uintptr_t)',
   getrlimit: 'int getrlimit(int, uintptr_t)',
   setrlimit: 'int setrlimit(int, uintptr_t)',
   getpwnam: 'uintptr_t getpwnam(const char *)',

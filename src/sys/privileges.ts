@@ -1,5 +1,5 @@
 /** Who the process is and what it may use: user, root directory, descriptor limit. */
-
+import { keepCapabilities, reduceCapabilities } from './capabilities.js';
 import { koffi } from './ffi.js';
 import { check, libc } from './libc.js';
 import { mapAnonymous, unmap } from './memory.js';
@@ -23,11 +23,14 @@ export function lookupUser(name: string): UserIds | undefined {
 
 /**
  * Gives up root for good: first the root directory (and into it), then supplementary groups, group and user.
- * Applies to every thread of the process. Throws a SystemError, or an Error that names the user.
+ * Applies to every thread of the process. `keep` are Linux capabilities that the calling thread has afterwards, and no
+ * others; every thread that needs them too sees to it itself (capabilities.ts). Throws a SystemError, or an Error that
+ * names the user.
  */
 export function dropPrivileges(options: {
   readonly user?: string | undefined;
   readonly root?: string | undefined;
+  readonly keep?: readonly number[];
 }): void {
   // Looked up first: inside the new root there may be no /etc/passwd.
   const ids = options.user === undefined ? undefined : lookupUser(options.user);
@@ -39,8 +42,13 @@ export function dropPrivileges(options: {
     process.chdir('/');
   }
   if (ids === undefined) return;
+  const { keep = [] } = options;
+  // root keeps everything anyway
+  const keeps = keep.length > 0 && ids.uid !== 0;
+  if (keeps) keepCapabilities();
   process.setgid?.(ids.gid);
   process.setuid?.(ids.uid);
+  if (keeps) reduceCapabilities(keep);
 }
 
 /** Raises the soft limit on open descriptors to the hard one; returns what is in force. */

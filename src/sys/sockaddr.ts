@@ -20,36 +20,47 @@ export function familyOf(endpoint: Endpoint, abi: SocketAbi = socketAbi): number
 
 /** Writes the address at `offset` and returns its length in bytes; throws a RangeError on a path that is too long. */
 export function writeSockaddr(view: DataView, offset: number, endpoint: Endpoint, abi: SocketAbi = socketAbi): number {
-  const length = writeAfterFamily(view, offset, endpoint, abi.UNIX_PATH_MAX);
-  if (abi.hasLength) {
-    view.setUint8(offset, length);
-    view.setUint8(offset + 1, familyOf(endpoint, abi));
-  } else {
-    view.setUint16(offset, familyOf(endpoint, abi), true);
+  const family = familyOf(endpoint, abi);
+  if (endpoint.kind === 'ip') return writeIpSockaddr(view, offset, family, endpoint.address, endpoint.port, abi);
+  const path = Buffer.from(endpoint.path);
+  const pathMax = abi.UNIX_PATH_MAX;
+  if (path.length >= pathMax) {
+    throw new RangeError(`cannot use socket path "${endpoint.path}": longer than ${pathMax - 1} bytes`);
   }
-  return length;
+  for (let i = 0; i < path.length; i++) view.setUint8(offset + 2 + i, path[i] as number);
+  view.setUint8(offset + 2 + path.length, 0);
+  return writeHead(view, offset, family, 2 + path.length + 1, abi);
 }
 
-function writeAfterFamily(view: DataView, offset: number, endpoint: Endpoint, pathMax: number): number {
-  if (endpoint.kind === 'unix') {
-    const path = Buffer.from(endpoint.path);
-    if (path.length >= pathMax) {
-      throw new RangeError(`cannot use socket path "${endpoint.path}": longer than ${pathMax - 1} bytes`);
-    }
-    for (let i = 0; i < path.length; i++) view.setUint8(offset + 2 + i, path[i] as number);
-    view.setUint8(offset + 2 + path.length, 0);
-    return 2 + path.length + 1;
-  }
-  view.setUint16(offset + 2, endpoint.port, false);
-  if (endpoint.family === 4) {
-    view.setInt32(offset + 4, endpoint.address[3], false);
+/** The same for an address of four words (IPv4 mapped) and a port, as a sockaddr of that family. */
+export function writeIpSockaddr(
+  view: DataView,
+  offset: number,
+  family: number,
+  words: ArrayLike<number>,
+  port: number,
+  abi: SocketAbi = socketAbi,
+): number {
+  view.setUint16(offset + 2, port, false);
+  if (family === AF_INET) {
+    view.setInt32(offset + 4, words[3] as number, false);
     view.setFloat64(offset + 8, 0);
-    return 16;
+    return writeHead(view, offset, family, 16, abi);
   }
   view.setUint32(offset + 4, 0);
-  for (let i = 0; i < 4; i++) view.setInt32(offset + 8 + 4 * i, endpoint.address[i] as number, false);
+  for (let i = 0; i < 4; i++) view.setInt32(offset + 8 + 4 * i, words[i] as number, false);
   view.setUint32(offset + 24, 0);
-  return 28;
+  return writeHead(view, offset, family, 28, abi);
+}
+
+function writeHead(view: DataView, offset: number, family: number, length: number, abi: SocketAbi): number {
+  if (abi.hasLength) {
+    view.setUint8(offset, length);
+    view.setUint8(offset + 1, family);
+  } else {
+    view.setUint16(offset, family, true);
+  }
+  return length;
 }
 
 /** Reads the IP address at `offset` into `words` (IPv4 as IPv4-mapped); returns the port, -1 if it is no IP address. */

@@ -4,9 +4,10 @@
  */
 import { unlinkSync } from 'node:fs';
 import type { Endpoint } from '../core/address.js';
+import { ERRNO } from './errno.js';
 import { type Libc, lastErrno, libc } from './libc.js';
 import { type Mapping, mapAnonymous } from './memory.js';
-import { familyOf, readIpSockaddr, readSockaddr, writeSockaddr } from './sockaddr.js';
+import { familyOf, readIpSockaddr, readSockaddr, writeIpSockaddr, writeSockaddr } from './sockaddr.js';
 import { F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK } from './uapi/fcntl.js';
 import * as uapi from './uapi/socket.js';
 
@@ -15,6 +16,13 @@ export interface Sockaddr {
   readonly family: number;
   readonly address: number;
   readonly length: number;
+}
+
+/** An address that need not be this host's: four words as in core/address (IPv4 mapped), and a port or 0. */
+export interface ForeignSource {
+  readonly kind: 'foreign';
+  readonly words: Int32Array;
+  readonly port: number;
 }
 
 export class StreamSockets {
@@ -68,16 +76,23 @@ export class StreamSockets {
   /**
    * So many listening sockets on one port, among which the kernel spreads the clients (SO_REUSEPORT), or -errno. The
    * first is bound without the flag, so that a port which any other process has is an error, and gets it before the
-   * others come. A Unix socket cannot be shared out: its group are copies of one descriptor.
+   * others come. A Unix socket cannot be shared out: its group are copies of one descriptor. A transparent listener
+   * takes clients that are on their way to other hosts.
    */
-  listenGroup(endpoint: Endpoint, backlog: number, count: number, extraType: number): number[] | number {
+  listenGroup(
+    endpoint: Endpoint,
+    backlog: number,
+    count: number,
+    extraType: number,
+    isTransparent = false,
+  ): number[] | number {
     const group: number[] = [];
     let target = endpoint;
     for (let i = 0; i < count; i++) {
       const isCopy = endpoint.kind === 'unix' && i > 0;
       const fd = isCopy
         ? this.duplicate(group[0] as number)
-        : this.#listenOne(target, backlog, i, count > 1, extraType);
+        : this.#listenOne(target, backlog, i, count > 1, extraType, isTransparent);
       if (fd < 0) {
         for (const opened of group) this.close(opened);
         return fd;
@@ -94,7 +109,14 @@ export class StreamSockets {
     return this.#result(this.#libc.fcntl(fd, uapi.F_DUPFD_CLOEXEC, 'int', 0));
   }
 
-  #listenOne(endpoint: Endpoint, backlog: number, place: number, shared: boolean, extraType: number): number {
+  #listenOne(
+    endpoint: Endpoint,
+    backlog: number,
+    place: number,
+    shared: boolean,
+    extraType: number,
+    isTransparent: boolean,
+  ): number {
     const target = this.sockaddr(endpoint);
     const fd = this.create(target.family, extraType);
     if (fd < 0) return fd;
@@ -102,7 +124,8 @@ export class StreamSockets {
     if (target.family !== uapi.AF_UNIX) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEADDR, 1);
     if (target.family === uapi.AF_INET6) this.#set(fd, uapi.IPPROTO_IPV6, uapi.IPV6_V6ONLY, 0);
     if (sharesPort && place > 0) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEPORT, 1);
-    let result = this.#result(this.#libc.bind(fd, target.address, target.length));
+    let result = isTransparent && target.family !== uapi.AF_UNIX ? this.setTransparent(fd, target.family, true) : 0;
+    if (result === 0) result = this.#result(this.#libc.bind(fd, target.address, target.length));
     if (sharesPort && place === 0) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEPORT, 1);
     if (result === 0) result = this.#result(this.#libc.listen(fd, backlog));
     if (result === 0) return fd;
@@ -133,11 +156,35 @@ export class StreamSockets {
     return result < 0 ? -lastErrno() : -(this.#option[0] as number);
   }
 
-  /** Sets the local address of a socket that is going to connect; the port is chosen at connect time. */
-  bindSource(fd: number, source: Endpoint): number {
+  /**
+   * Sets the local address of a socket of that family that is going to connect; the port is chosen at connect time,
+   * unless a foreign address has one. -errno: EADDRNOTAVAIL, for a foreign address EPERM without the privilege.
+   */
+  bindSource(fd: number, family: number, source: Endpoint | ForeignSource): number {
+    if (source.kind === 'foreign') return this.#bindForeign(fd, family, source);
     const local = this.sockaddr(source);
     if (uapi.IP_BIND_ADDRESS_NO_PORT !== 0) this.#set(fd, uapi.IPPROTO_IP, uapi.IP_BIND_ADDRESS_NO_PORT, 1);
     return this.#result(this.#libc.bind(fd, local.address, local.length));
+  }
+
+  /** Whether the socket may have an address that is not this host's; 0 or -errno (EPERM, EOPNOTSUPP). */
+  setTransparent(fd: number, family: number, isTransparent: boolean): number {
+    const { transparent } = uapi.socketAbi;
+    if (transparent === undefined) return -ERRNO.EOPNOTSUPP;
+    const { level, option } = family === uapi.AF_INET ? transparent.ip4 : transparent.ip6;
+    return this.#set(fd, level, option, isTransparent ? 1 : 0);
+  }
+
+  #bindForeign(fd: number, family: number, source: ForeignSource): number {
+    const { words, port } = source;
+    const result = this.setTransparent(fd, family, true);
+    if (result < 0) return result;
+    // The client's port may still be held by its last connection (TIME_WAIT), or by one to another server. Without one
+    // the choice is made at connect time for the four-tuple: each client has all ports for each server.
+    if (port !== 0) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEADDR, 1);
+    else if (uapi.IP_BIND_ADDRESS_NO_PORT !== 0) this.#set(fd, uapi.IPPROTO_IP, uapi.IP_BIND_ADDRESS_NO_PORT, 1);
+    const length = writeIpSockaddr(this.#view, 0, family, words, port);
+    return this.#result(this.#libc.bind(fd, this.#scratch.address, length));
   }
 
   boundTo(fd: number): Endpoint {
@@ -211,9 +258,9 @@ export class StreamSockets {
     if (extraType === uapi.SOCK_NONBLOCK) this.setNonBlocking(fd);
   }
 
-  #set(fd: number, level: number, option: number, value: number): void {
+  #set(fd: number, level: number, option: number, value: number): number {
     this.#option[0] = value;
-    this.#libc.setsockopt(fd, level, option, this.#scratch.address + 136, 4);
+    return this.#result(this.#libc.setsockopt(fd, level, option, this.#scratch.address + 136, 4));
   }
 
   #result(value: number): number {

@@ -14,7 +14,7 @@ import type { Endpoint } from '../../core/address.js';
 import { formatIp, parseIp } from '../../core/address.js';
 import { monotonicMs } from '../../sys/clock.js';
 import { ERRNO } from '../../sys/errno.js';
-import type { Engine, EngineHandler, PeerAddress } from '../engine.js';
+import type { Engine, EngineHandler, ForeignAddress, PeerAddress } from '../engine.js';
 import { BufferPool, CHUNK_BYTES } from './buffer-pool.js';
 import { DescriptorBudget } from './descriptor-budget.js';
 import type { NativeHandle } from './native-handle.js';
@@ -88,7 +88,9 @@ export class NodeEngine implements Engine {
     this.#freeNumber(listener);
   }
 
-  connect(endpoint: Endpoint, source: Endpoint | undefined): number {
+  connect(endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined): number {
+    // libuv has no option for it, and no socket to set one on before it binds.
+    if (source?.kind === 'foreign') return -ERRNO.EOPNOTSUPP;
     if (!this.#budget.hasRoom(1)) return -ERRNO.EMFILE;
     const socket = new NodeSocket(this, this.#newNumber(), undefined);
     this.#entries[socket.number] = socket;

@@ -18,7 +18,7 @@ import { raiseFileLimit } from '../../sys/privileges.js';
 import { removeSocketFile, type Sockaddr, StreamSockets } from '../../sys/stream-socket.js';
 import { AF_UNIX, SOCK_NONBLOCK } from '../../sys/uapi/socket.js';
 import { createWakePair } from '../../sys/wake.js';
-import type { Engine, EngineHandler, EngineName, PeerAddress } from '../engine.js';
+import type { Engine, EngineHandler, EngineName, ForeignAddress, PeerAddress } from '../engine.js';
 import { BufferPool, LARGE_BYTES } from './buffer-pool.js';
 import { FAILED, HUNG_UP, PEER_ENDED, type Poller, READABLE, URGENT, WRITABLE } from './poller.js';
 
@@ -154,13 +154,13 @@ export class ReadinessEngine implements Engine {
     this.close(listener, false);
   }
 
-  connect(endpoint: Endpoint, source: Endpoint | undefined): number {
+  connect(endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined): number {
     const target = this.#sockets.sockaddr(endpoint);
     const fd = this.#sockets.create(target.family, SOCK_NONBLOCK);
     if (fd < 0) return fd;
     const isUnix = target.family === AF_UNIX;
     this.#opened(fd, isUnix ? CONNECTING | DOUBTFUL : CONNECTING);
-    const bound = source === undefined || isUnix ? 0 : this.#sockets.bindSource(fd, source);
+    const bound = source === undefined || isUnix ? 0 : this.#sockets.bindSource(fd, target.family, source);
     if (bound < 0) this.#settle(fd, bound);
     else this.#startConnect(fd, target);
     return fd;

@@ -18,7 +18,7 @@ import { removeSocketFile, StreamSockets } from '../../sys/stream-socket.js';
 import * as uapi from '../../sys/uapi/io-uring.js';
 import { AF_UNIX, MSG_NOSIGNAL, MSG_WAITALL, SOCK_CLOEXEC } from '../../sys/uapi/socket.js';
 import { createWakeDescriptor } from '../../sys/wake.js';
-import type { Engine, EngineHandler, PeerAddress } from '../engine.js';
+import type { Engine, EngineHandler, ForeignAddress, PeerAddress } from '../engine.js';
 import { BufferRing, MAX_BUFFERS } from './buffer-ring.js';
 import { Ring } from './ring.js';
 
@@ -176,13 +176,14 @@ export class UringEngine implements Engine {
     this.close(listener, false);
   }
 
-  connect(endpoint: Endpoint, source: Endpoint | undefined): number {
+  connect(endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined): number {
     const target = this.#sockets.sockaddr(endpoint);
     const fd = this.#sockets.create(target.family, 0);
     if (fd < 0) return fd;
     this.#opened(fd);
     this.#begin(fd, CONNECTING);
-    const bound = source === undefined || target.family === AF_UNIX ? 0 : this.#sockets.bindSource(fd, source);
+    const bound =
+      source === undefined || target.family === AF_UNIX ? 0 : this.#sockets.bindSource(fd, target.family, source);
     if (bound < 0) this.#deferred.push(CONNECT, fd, bound);
     else this.#ring.prepConnect(fd, target.address, target.length, (CONNECT << KIND_SHIFT) | fd, this.#generation[fd]);
     return fd;

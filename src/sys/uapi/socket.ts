@@ -4,6 +4,12 @@
  * macOS (xnu bsd/sys/socket.h, bsd/netinet6/in6.h).
  */
 
+/** A socket option's level and number. */
+export interface SocketOption {
+  readonly level: number;
+  readonly option: number;
+}
+
 /** What differs between the systems. */
 export interface SocketAbi {
   /** struct sockaddr begins with its length (8 bits) and has 8 bits for the family: 4.4BSD's form. */
@@ -32,6 +38,12 @@ export interface SocketAbi {
   readonly F_DUPFD_CLOEXEC: number;
   /** The ioctl that tells the bytes in a send queue (Linux <linux/sockios.h>, FreeBSD FIONWRITE in <sys/filio.h>), 0 = none. */
   readonly SIOCOUTQ: number;
+  /**
+   * Lets a socket have a local address that is not this host's, by the family of the socket: Linux IP_TRANSPARENT and
+   * IPV6_TRANSPARENT (<linux/in.h>, <linux/in6.h>), FreeBSD IP_BINDANY and IPV6_BINDANY (<netinet/in.h>,
+   * <netinet6/in6.h>), OpenBSD SO_BINDANY (<sys/socket.h>, both families); undefined where there is none.
+   */
+  readonly transparent: { readonly ip4: SocketOption; readonly ip6: SocketOption } | undefined;
 }
 
 const bsd = {
@@ -49,6 +61,7 @@ const bsd = {
   MSG_DONTWAIT: 0x80,
   UNIX_PATH_MAX: 104,
   SIOCOUTQ: 0,
+  transparent: undefined,
 } as const;
 
 export const SOCKET_ABIS = {
@@ -72,6 +85,7 @@ export const SOCKET_ABIS = {
     UNIX_PATH_MAX: 108,
     F_DUPFD_CLOEXEC: 1030,
     SIOCOUTQ: 0x5411,
+    transparent: { ip4: { level: 0, option: 19 }, ip6: { level: 41, option: 75 } },
   },
   freebsd: {
     ...bsd,
@@ -82,6 +96,7 @@ export const SOCKET_ABIS = {
     MSG_NOSIGNAL: 0x20000,
     F_DUPFD_CLOEXEC: 17,
     SIOCOUTQ: 0x40046677,
+    transparent: { ip4: { level: 0, option: 24 }, ip6: { level: 41, option: 64 } },
   },
   openbsd: {
     ...bsd,
@@ -90,6 +105,7 @@ export const SOCKET_ABIS = {
     SOCK_NONBLOCK: 0x4000,
     MSG_NOSIGNAL: 0x400,
     F_DUPFD_CLOEXEC: 10,
+    transparent: { ip4: { level: 0xffff, option: 0x1000 }, ip6: { level: 0xffff, option: 0x1000 } },
   },
   // Darwin has no type flags; these two are out of the way of its types.
   darwin: {
