@@ -1,50 +1,69 @@
 /**
- * 64-bit counters that several threads add to, without BigInt. A counter is two 32-bit cells:
+ * 64-bit counters that several threads add to, without BigInt. A counter is two 32-bit cells, `low` (the count
+ * modulo 2^31, for a moment more) and `high` (how many 2^31 there are besides).
  *
- *   low    the count modulo 2^32
- *   high   how often `low` has crossed a multiple of 2^31
- *
- * The value is high * 2^31 + (low mod 2^31). Bit 31 of `low` repeats bit 0 of `high`; where they differ, a
- * writer has added to `low` and not yet carried, and the reader carries for it. So a reader needs no lock and
- * never sees the count step back, unless 2 GiB are added while a thread is between its two cells.
+ * Adding is one atomic operation. Only who finds that `low` has passed 2^31 carries, under a lock; whoever adds
+ * meanwhile waits for that, so `low` never passes 2^32. A version, odd while somebody carries, tells a reader that
+ * what it read does not belong together. So sums are exact and never step back, however long a thread is
+ * interrupted between any two instructions.
  */
+import { acquire, release } from './lock.js';
+
 const HALF = 2 ** 31;
 const BYTES_EACH = 8;
+/** Added at most in one piece: 64 threads that have all added one and wait to carry are still far from 2^32. */
+const PIECE = 2 ** 24;
+
+// Cells of the guard, one for all counters of a buffer: a carry comes once in two gigabytes.
+const LOCK = 0;
+const VERSION = 1;
+export const GUARD_BYTES = 8;
 
 export class Counters {
   readonly length: number;
   readonly #cells: Int32Array;
+  readonly #guard: Int32Array;
 
-  constructor(buffer: SharedArrayBuffer, byteOffset: number, length: number) {
+  /** `guard` is GUARD_BYTES of zeroes, shared by all who use the buffer. */
+  constructor(buffer: SharedArrayBuffer, byteOffset: number, length: number, guard: Int32Array) {
     this.length = length;
     this.#cells = new Int32Array(buffer, byteOffset, length * 2);
+    this.#guard = guard;
   }
 
   static bytes(length: number): number {
     return length * BYTES_EACH;
   }
 
-  /** Adds `n`, a whole number below 2^32. */
+  /** Adds `n`, a whole number from 0 to 2^32. */
   add(index: number, n: number): void {
-    if (n > HALF) {
-      this.#addPart(index, HALF);
-      n -= HALF;
-    }
-    this.#addPart(index, n);
+    for (; n > PIECE; n -= PIECE) this.#addPiece(index, PIECE);
+    this.#addPiece(index, n);
   }
 
   /** The count; exact below 2^53. */
   read(index: number): number {
-    // `high` first: a carry that happens in between then shows as a difference of the two bits.
-    const high = Atomics.load(this.#cells, index * 2 + 1);
-    const low = Atomics.load(this.#cells, index * 2);
-    const pending = (high & 1) ^ (low >>> 31);
-    return ((high >>> 0) + pending) * HALF + (low & (HALF - 1));
+    for (;;) {
+      const version = Atomics.load(this.#guard, VERSION);
+      const high = Atomics.load(this.#cells, index * 2 + 1);
+      const low = Atomics.load(this.#cells, index * 2);
+      if ((version & 1) === 0 && Atomics.load(this.#guard, VERSION) === version) return high * HALF + (low >>> 0);
+    }
   }
 
-  /** Adds at most 2^31, which crosses at most one boundary. */
-  #addPart(index: number, n: number): void {
-    const before = Atomics.add(this.#cells, index * 2, n);
-    if ((before ^ (before + n)) < 0) Atomics.add(this.#cells, index * 2 + 1, 1);
+  #addPiece(index: number, n: number): void {
+    if (((Atomics.add(this.#cells, index * 2, n) + n) | 0) < 0) this.#carry(index);
+  }
+
+  #carry(index: number): void {
+    acquire(this.#guard, LOCK);
+    // Somebody else may have carried for us by now.
+    if (Atomics.load(this.#cells, index * 2) < 0) {
+      Atomics.add(this.#guard, VERSION, 1);
+      Atomics.add(this.#cells, index * 2 + 1, 1);
+      Atomics.sub(this.#cells, index * 2, HALF);
+      Atomics.add(this.#guard, VERSION, 1);
+    }
+    release(this.#guard, LOCK);
   }
 }

@@ -8,7 +8,7 @@
  * Reserved for MAX_SERVERS and the two servers outside the table; memory is committed when it is touched.
  */
 import { MAX_SERVERS } from './configuration.js';
-import { Counters } from './counters.js';
+import { Counters, GUARD_BYTES } from './counters.js';
 
 export interface ServerStateMemory {
   readonly records: SharedArrayBuffer;
@@ -30,8 +30,9 @@ const RECEIVED = 4;
 const CONNECTS = 5;
 const FAILURES = 6;
 
-/** The only cell of `totals`. */
+/** In `totals`: connections in use, and after it the guard of the counters. */
 const IN_USE = 0;
+const TOTALS_BYTES = 4 + GUARD_BYTES;
 
 export class ServerState {
   readonly #cells: Int32Array;
@@ -42,14 +43,14 @@ export class ServerState {
   constructor(memory: ServerStateMemory) {
     this.#cells = new Int32Array(memory.records);
     this.#longs = new BigInt64Array(memory.records);
-    this.#counters = new Counters(memory.records, 0, RECORDS * LONGS);
+    this.#counters = new Counters(memory.records, 0, RECORDS * LONGS, new Int32Array(memory.totals, 4));
     this.#totals = new Int32Array(memory.totals);
   }
 
   static allocate(): ServerStateMemory {
     return {
       records: new SharedArrayBuffer(RECORDS * RECORD_BYTES),
-      totals: new SharedArrayBuffer(4),
+      totals: new SharedArrayBuffer(TOTALS_BYTES),
     };
   }
 

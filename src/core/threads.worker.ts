@@ -10,8 +10,18 @@ import { configuration, randomFrom, row } from './tables.suite.js';
 /** What threads can be told to do; each returns a number that the test adds up or compares. */
 const jobs = {
   /** Adds to one counter; returns how often. */
-  count({ buffer, times, n }: { buffer: SharedArrayBuffer; times: number; n: number }): number {
-    const counters = new Counters(buffer, 0, 1);
+  count({
+    buffer,
+    guard,
+    times,
+    n,
+  }: {
+    buffer: SharedArrayBuffer;
+    guard: Int32Array;
+    times: number;
+    n: number;
+  }): number {
+    const counters = new Counters(buffer, 0, 1, guard);
     for (let i = 0; i < times; i++) counters.add(0, n);
     return times;
   },
