@@ -8,11 +8,13 @@ import { ConfigurationError } from '../control/errors.js';
 import { listenCause } from '../control/listen-cause.js';
 import { Service } from '../control/service.js';
 import { type Endpoint, formatEndpoint } from '../core/address.js';
+import { isTransparent } from '../core/configuration.js';
 import { AVAILABLE_ENGINES } from '../engine/choose.js';
 import { startDataPlane } from '../proxy/workers.js';
 import { monotonicMs } from '../sys/clock.js';
 import { SystemError } from '../sys/errno.js';
 import { dropPrivileges, lookupUser } from '../sys/privileges.js';
+import { transparencyCapabilities } from '../sys/transparency.js';
 import type { Parent } from './background.js';
 import { Ending } from './ending.js';
 import { lineOf, StartError, UsageError } from './errors.js';
@@ -86,7 +88,10 @@ async function start(service: Service, options: Options, ending: Ending): Promis
     ending.add(() => pidFile.remove());
     process.on('exit', () => pidFile.remove());
   }
-  dropPrivileges({ user: options.user, root: options.root });
+  const { settings } = service.setup.configuration;
+  const keep = isTransparent(settings) ? transparencyCapabilities() : [];
+  if (dropPrivileges({ user: options.user, root: options.root, keep }))
+    await service.dataPlane.reduceCapabilities(keep);
   const { engine, engineReason, listening, threads } = service.dataPlane;
   const where = listening ? formatEndpoint(listening) : '?';
   const workers = threads === 1 ? '1 thread' : `${threads} threads`;
@@ -110,7 +115,12 @@ async function prepare(service: Service, options: Options): Promise<void> {
     }
     throw failure;
   }
-  const { servers, emergency } = service.setup.configuration;
+  const { servers, emergency, settings } = service.setup.configuration;
+  if (options.user !== undefined && isTransparent(settings) && process.platform !== 'linux') {
+    throw new StartError(
+      `cannot be transparent as '${options.user}': ${process.platform} lets only root (leave out -u)`,
+    );
+  }
   if (options.control === undefined && ![...servers, emergency].some(takesTraffic)) {
     throw new UsageError('no servers (name at least one after the listening address, or in the -F file)');
   }

@@ -212,8 +212,20 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
     ['select', 'error: select: the engine in use is node (to change it restart with -O select)\n'],
     ['kqueue', 'error: kqueue: this platform has none (it has uring, epoll, poll, node)\n'],
   ],
+  'transparent needs an engine with sockets of its own': [
+    ...['transparent', 'transparent port', 'transparent strict', 'transparent listen'].map(
+      (line): Exchange => [
+        line,
+        'error: transparent: the engine in use is node, which cannot (to change it restart without -O node)\n',
+      ],
+    ),
+    ['transparent maybe', "error: transparent: expected port, strict or listen, got 'maybe'\n"],
+    ['no transparent', ''],
+    ['no transparent port', ''],
+    ['no transparent maybe', "error: no transparent: expected port, strict or listen, got 'maybe'\n"],
+  ],
   'what is not built yet says so': [
-    ...['ascii', 'http', 'transparent', 'peek'].flatMap((word): Exchange[] => [
+    ...['ascii', 'http', 'peek'].flatMap((word): Exchange[] => [
       [word, `error: ${word}: not available yet\n`],
       [`no ${word}`, ''],
     ]),

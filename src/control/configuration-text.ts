@@ -33,6 +33,9 @@ const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => st
   tcpNodelay: toggle('tcp_nodelay'),
   threads: number('threads'),
   trackingSec: number('tracking'),
+  transparent: (what) => ({ off: 'no transparent', address: 'transparent', port: 'transparent port' })[what],
+  transparentListen: toggle('transparent listen'),
+  transparentStrict: toggle('transparent strict'),
   weight: toggle('weight'),
 };
 
@@ -56,7 +59,7 @@ export function configurationText(setup: Setup): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Sorted, so `conn_max`, which `idlers` may not exceed, comes before it. */
+/** Sorted, so `conn_max`, which `idlers` may not exceed, comes before it, and `transparent` before its refinements. */
 function allSettings(settings: Settings): string[] {
   const keys = Object.keys(settingLines) as (keyof Settings)[];
   return keys.map((key) => settingLine(key, settings));

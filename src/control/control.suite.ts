@@ -11,6 +11,7 @@ import { ClientTable } from '../core/client-table.js';
 import type { Configuration } from '../core/configuration.js';
 import { ServerState } from '../core/server-state.js';
 import type { ConnectionSnapshot, DataPlane } from '../proxy/data-plane.js';
+import { Transparency } from '../proxy/transparency.js';
 import { type CommandLine, Service, type ServiceOptions } from './service.js';
 
 /** A state that a connection in use may have. */
@@ -22,6 +23,7 @@ export class MemoryDataPlane implements DataPlane {
   readonly threads = 1;
   readonly servers = new ServerState(ServerState.allocate());
   readonly clients = new ClientTable(ClientTable.allocate(1));
+  readonly transparency = new Transparency(Transparency.allocate()).counters;
   configuration: Configuration;
   listening: Endpoint | undefined;
   /** How often a configuration has been published. */
@@ -57,6 +59,8 @@ export class MemoryDataPlane implements DataPlane {
         ? ipEndpoint(endpoint.address, bound.port)
         : endpoint;
   }
+
+  async reduceCapabilities(): Promise<void> {}
 
   idlers(): number {
     return 0;

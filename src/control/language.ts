@@ -14,6 +14,7 @@ import { numberCommands } from './commands/numbers.js';
 import { processCommands } from './commands/process.js';
 import { serverCommands } from './commands/servers.js';
 import { switchCommands } from './commands/switches.js';
+import { transparentCommands } from './commands/transparent.js';
 import { CommandError, quoted } from './errors.js';
 import { Words } from './words.js';
 
@@ -37,6 +38,7 @@ export const commands: readonly Command[] = [
   ...aclCommands,
   ...connectionCommands,
   ...networkCommands,
+  ...transparentCommands,
   ...fileCommands,
   ...processCommands,
   help,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { TRANSPARENCY } from '../proxy/transparency.js';
 import { scratch, serviceOf, startedService } from './control.suite.js';
 import { ConfigurationError } from './errors.js';
 
@@ -176,6 +177,9 @@ test('write gives a file that starts the same, every setting of it', async (t) =
     'source 127.0.0.1',
     'threads 2',
     'tracking 66',
+    'transparent port',
+    'transparent listen',
+    'transparent strict',
     'acl 1 permit 10.1.2.3 255.0.255.0',
     'acl 1 deny 10.1.2.4',
     'acl 1 permit fe80::/10',
@@ -264,6 +268,14 @@ test('statistics go to the web_stats file, escaped, or to the log', async (t) =>
   await service.execute('web_stats /nonexistent/page', 'unix');
   await service.writeStatistics();
   assert.equal(logged.at(-1), "no statistics: cannot write '/nonexistent/page': ENOENT");
+});
+
+test("statistics count connections that should have come from their client's address", async (t) => {
+  const { service, plane } = await startedService(t, { commands: [{ option: '-O', line: 'transparent' }] });
+  plane.transparency.add(TRANSPARENCY.own, 2);
+  assert.match(await service.execute('status', 'unix'), /<p>from this host&#39;s own address 2, refused 0, /);
+  const plain = await startedService(t);
+  assert.doesNotMatch(await plain.service.execute('status', 'unix'), /transparent/i);
 });
 
 test('a fatal error ends with status 1, under abort_on_error with a core', async (t) => {

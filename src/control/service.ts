@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Acl } from '../core/acl.js';
 import { ANY_V4, type Endpoint, formatEndpoint, ipEndpoint } from '../core/address.js';
-import type { Configuration } from '../core/configuration.js';
+import { type Configuration, isTransparent } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
 import type { DataPlane } from '../proxy/data-plane.js';
@@ -22,9 +22,12 @@ import { replaceFile } from './replace-file.js';
 import { resolveListen, resolveServer } from './resolve.js';
 import { takeStatistics } from './snapshot.js';
 import { type Statistics, statisticsLines, statisticsPage } from './statistics.js';
+import { TransparencyWatch } from './transparency-watch.js';
 
 /** A name server may keep a command waiting longer than anybody waits for the end. */
 const STOP_PATIENCE_MS = 1_000;
+/** How often the workers' counts of trouble are looked at. */
+const WATCH_MS = 1_000;
 
 export interface ServiceOptions {
   /** Starts the data plane; called once, by `start`. */
@@ -41,6 +44,8 @@ export interface ServiceOptions {
   print(text: string): void;
   /** Ends the process in an orderly way. */
   exit(status: number): void;
+  /** `transparent` has been turned on while pen runs. */
+  becameTransparent?(configuration: Configuration): void;
   /** Ends the process with a core file. */
   abort(): void;
   readonly pid: number;
@@ -64,6 +69,7 @@ export class Service {
   #file: string | undefined;
   #fileText = '';
   #dataPlane: DataPlane | undefined;
+  #watch: NodeJS.Timeout | undefined;
   #control: ControlServer | undefined;
   #controlText = '';
   #controlAcl = new Acl([]);
@@ -158,6 +164,8 @@ export class Service {
     const { configuration, listen, engine } = this.#setup;
     if (!listen) throw new Error('Service.start: prepare it first');
     this.#dataPlane = await this.#options.startDataPlane(published(configuration), listen.endpoint, engine);
+    const watch = new TransparencyWatch(this.#dataPlane.transparency, (level, line) => this.log(level, line));
+    this.#watch = setInterval(() => watch.look(this.monotonicMs()), WATCH_MS).unref();
     this.#blacklist(this.#blacklists);
     const replies = this.#replies;
     this.#replies = [];
@@ -254,6 +262,7 @@ export class Service {
 
   /** Closes the control port, gives the command that is running a moment to end, and stops the data plane. */
   async stop(): Promise<void> {
+    clearInterval(this.#watch);
     await this.#control?.close();
     await Promise.race([this.#last, sleep(STOP_PATIENCE_MS, undefined, { ref: false })]);
     await this.#dataPlane?.stop();
@@ -307,6 +316,10 @@ export class Service {
     dataPlane.configure(published(setup.configuration));
     this.#setup = setup;
     this.#controlAcl = controlAclOf(setup);
+    const { configuration } = setup;
+    if (isTransparent(configuration.settings) && !isTransparent(was.configuration.settings)) {
+      this.#options.becameTransparent?.(configuration);
+    }
     this.#blacklist(new Map([...replacedSlots(was, setup), ...draft.blacklists]));
   }
 

@@ -1,9 +1,10 @@
 /** Takes the Statistics from a running data plane. */
 import { formatEndpoint, formatIp } from '../core/address.js';
 import type { ConnectionSnapshot, DataPlane } from '../proxy/data-plane.js';
+import { TRANSPARENCY } from '../proxy/transparency.js';
 import { hostOf } from './commands/servers.js';
 import type { Setup } from './draft.js';
-import { MAX_ROWS, type Statistics } from './statistics.js';
+import { MAX_ROWS, type Statistics, type TransparencyStatistics } from './statistics.js';
 
 export interface Clocks {
   readonly monotonicMs: number;
@@ -46,7 +47,13 @@ export function takeStatistics(setup: Setup, dataPlane: DataPlane, { monotonicMs
     connectionsMax: settings.connectionsMax,
     connectionsInUse: dataPlane.connectionsInUse(),
     connections: connectionsOf(dataPlane),
+    transparency: settings.transparent === 'off' ? undefined : transparencyOf(dataPlane),
   };
+}
+
+function transparencyOf({ transparency }: DataPlane): TransparencyStatistics {
+  const counts = Object.entries(TRANSPARENCY).map(([name, index]) => [name, transparency.read(index)]);
+  return Object.fromEntries(counts) as TransparencyStatistics;
 }
 
 /** The connections in use, as many as a page shows; the search ends when all of them have been found. */

@@ -1,4 +1,5 @@
 /** What USR1, `status` and the -w file show: a snapshot of plain values, as a page or as lines for the log. */
+import type { TransparencyCount } from '../proxy/transparency.js';
 
 export interface ServerStatistics {
   readonly slot: number;
@@ -33,6 +34,9 @@ export interface ConnectionStatistics {
   readonly server: number;
 }
 
+/** How often it happened to a connection that should have come from its client's address. */
+export type TransparencyStatistics = Readonly<Record<TransparencyCount, number>>;
+
 export interface Statistics {
   readonly timeMs: number;
   readonly listen: string;
@@ -44,6 +48,8 @@ export interface Statistics {
   readonly connectionsMax: number;
   readonly connectionsInUse: number;
   readonly connections: readonly ConnectionStatistics[];
+  /** undefined where connections come from this host's own address. */
+  readonly transparency: TransparencyStatistics | undefined;
 }
 
 /** Rows of one kind on a page: enough for people, and a bound for a table of a million. */
@@ -64,7 +70,7 @@ ${table(servers, serverColumns)}
 ${table(clients, clientColumns)}
 <h2>Connections</h2>
 <p>${connectionsInUse} of at most ${connectionsMax}</p>
-${table(connections, connectionColumns)}
+${table(connections, connectionColumns)}${transparencySection(statistics)}
 </body>
 </html>
 `;
@@ -77,6 +83,7 @@ export function statisticsLines(statistics: Statistics): string[] {
     ...statistics.servers.map((row) => `server ${line(row, serverColumns)}`),
     ...statistics.clients.map((row) => `client ${line(row, clientColumns)}`),
     ...statistics.connections.map((row) => `connection ${line(row, connectionColumns)}`),
+    ...transparencyRows(statistics).map((row) => `transparent: ${row}`),
   ];
 }
 
@@ -113,6 +120,25 @@ const connectionColumns: Columns<ConnectionStatistics> = [
   ['client', (row) => row.client],
   ['server', (row) => row.server],
 ];
+
+const transparencyTitles: Record<TransparencyCount, string> = {
+  own: "from this host's own address",
+  refused: 'refused',
+  otherPort: 'from another port than the client',
+  noPort: 'without a port left',
+  unanswered: 'unanswered',
+};
+
+function transparencyRows({ transparency }: Statistics): string[] {
+  if (transparency === undefined) return [];
+  const titles = Object.entries(transparencyTitles);
+  return titles.map(([name, title]) => `${title} ${transparency[name as TransparencyCount]}`);
+}
+
+function transparencySection(statistics: Statistics): string {
+  const rows = transparencyRows(statistics);
+  return rows.length === 0 ? '' : `\n<h2>Transparent connections</h2>\n<p>${escapeHtml(rows.join(', '))}</p>`;
+}
 
 function summary({ timeMs, listen, engine, servers, connectionsInUse }: Statistics): string {
   const time = new Date(timeMs).toISOString();

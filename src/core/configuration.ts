@@ -23,6 +23,9 @@ export const NONE = -1;
 /** "No slot yet": only connects in progress (`pending_max`) are in the way, so it is worth waiting. */
 export const LATER = -2;
 
+/** What a server is shown of the client: nothing, its address, or its address and port. */
+export type Transparent = 'off' | 'address' | 'port';
+
 export type FastClose = 'off' | 'up' | 'down' | 'both';
 
 /** One row of the server table as configured. `port` 0 or no endpoint: the slot is empty and takes nothing. */
@@ -70,6 +73,12 @@ export interface Settings {
   readonly threads: number;
   /** Seconds a client is remembered, 0 = until its slot is needed. */
   readonly trackingSec: number;
+  /** Connections to servers come from the address of the client. */
+  readonly transparent: Transparent;
+  /** The listener takes clients that are on their way to other hosts. */
+  readonly transparentListen: boolean;
+  /** A client whose address cannot be shown to the server is refused. */
+  readonly transparentStrict: boolean;
   readonly weight: boolean;
 }
 
@@ -109,6 +118,9 @@ export const defaultSettings: Settings = {
   tcpNodelay: false,
   threads: 0,
   trackingSec: 0,
+  transparent: 'off',
+  transparentListen: false,
+  transparentStrict: false,
   weight: false,
 };
 
@@ -121,3 +133,8 @@ export const emptyConfiguration: Configuration = {
   abuse: undefined,
   acls: Array.from({ length: MAX_ACLS }, () => []),
 };
+
+/** Whether connections or the listener may have addresses that are not this host's, which takes a privilege. */
+export function isTransparent({ transparent, transparentListen }: Settings): boolean {
+  return transparent !== 'off' || transparentListen;
+}

@@ -5,6 +5,7 @@
 import type { Endpoint } from '../core/address.js';
 import type { ClientTable } from '../core/client-table.js';
 import type { Configuration } from '../core/configuration.js';
+import type { Counters } from '../core/counters.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
 
@@ -20,6 +21,8 @@ export interface ConnectionSnapshot {
   readonly server: number;
   /** 1 while the connection to the server is being made. */
   readonly pending: number;
+  /** Where the client was going (`transparent listen`); undefined where that is no question. */
+  readonly destination?: Endpoint | undefined;
 }
 
 export interface DataPlane {
@@ -30,11 +33,15 @@ export interface DataPlane {
   readonly threads: number;
   readonly servers: ServerState;
   readonly clients: ClientTable;
+  /** By the numbers of TRANSPARENCY. */
+  readonly transparency: Counters;
   /** Publishes a configuration: connections accepted after this call obey it. */
   configure(configuration: Configuration): void;
   /** Listens there and, once that works, no longer where it did. Rejects with a SystemError, changing nothing. */
   listen(endpoint: Endpoint): Promise<void>;
   readonly listening: Endpoint | undefined;
+  /** Leaves the workers these Linux capabilities and no others; to be called after the process became another user. */
+  reduceCapabilities(keep: readonly number[]): Promise<void>;
   /** Idle connections to servers that are held right now. */
   idlers(): number;
   connectionsInUse(): number;

@@ -2,8 +2,9 @@
  * The listening sockets of one address, one a worker. They belong to the main thread, which lends copies: a worker
  * may die, the socket stays and its queue with it, also when the port could not be bound again (privileges dropped).
  */
-import type { Endpoint } from '../core/address.js';
+import { type Endpoint, ipEndpoint } from '../core/address.js';
 import { SystemError } from '../sys/errno.js';
+import { familyOf } from '../sys/sockaddr.js';
 import { removeSocketFile, StreamSockets } from '../sys/stream-socket.js';
 
 let sockets: StreamSockets | undefined;
@@ -13,19 +14,45 @@ export class ListenerGroup {
   readonly endpoint: Endpoint;
   readonly #descriptors: readonly number[];
   readonly #sockets: StreamSockets;
+  #isTransparent: boolean;
 
   /** Throws a SystemError (EADDRINUSE, EACCES ...). */
-  static open(endpoint: Endpoint, backlog: number, count: number): ListenerGroup {
+  static open(endpoint: Endpoint, backlog: number, count: number, isTransparent: boolean): ListenerGroup {
     sockets ??= new StreamSockets();
-    const descriptors = sockets.listenGroup(endpoint, backlog, count, 0);
+    const descriptors = sockets.listenGroup(endpoint, backlog, count, 0, isTransparent);
     if (typeof descriptors === 'number') throw new SystemError('listen', descriptors);
-    return new ListenerGroup(sockets, endpoint, descriptors);
+    return new ListenerGroup(sockets, endpoint, descriptors, isTransparent);
   }
 
-  private constructor(streamSockets: StreamSockets, endpoint: Endpoint, descriptors: readonly number[]) {
+  private constructor(
+    streamSockets: StreamSockets,
+    endpoint: Endpoint,
+    descriptors: readonly number[],
+    isTransparent: boolean,
+  ) {
     this.#sockets = streamSockets;
     this.#descriptors = descriptors;
+    this.#isTransparent = isTransparent;
     this.endpoint = endpoint.kind === 'unix' ? endpoint : streamSockets.boundTo(descriptors[0]);
+  }
+
+  /** Whether clients on their way to other hosts are taken. Throws a SystemError (EPERM); copies that are lent follow. */
+  setTransparent(isTransparent: boolean): void {
+    if (isTransparent === this.#isTransparent || this.endpoint.kind === 'unix') return;
+    const family = familyOf(this.endpoint);
+    for (const descriptor of this.#descriptors) {
+      const result = this.#sockets.setTransparent(descriptor, family, isTransparent);
+      if (result < 0) throw new SystemError('setsockopt', result);
+    }
+    this.#isTransparent = isTransparent;
+  }
+
+  /** Where an accepted client was going, if that need not be here. The socket may be closed meanwhile: for people only. */
+  destination(socket: number): Endpoint | undefined {
+    if (!this.#isTransparent || socket < 0) return undefined;
+    const bound = this.#sockets.boundTo(socket);
+    // To a dual-stack listener an IPv4 address is an IPv6 one.
+    return bound.kind === 'ip' ? ipEndpoint(bound.address, bound.port) : undefined;
   }
 
   /** A copy for the worker of that place, which owns it from now on. */

@@ -4,6 +4,7 @@
  */
 import type { Endpoint } from '../core/address.js';
 import type { Configuration } from '../core/configuration.js';
+import { reduceCapabilities } from '../sys/capabilities.js';
 import { type FromWorker, type ToWorker, type WorkerStart, withChanges } from './messages.js';
 
 /** The two directions of the mail, as the worker's thread gives them. */
@@ -55,7 +56,14 @@ export class Mail {
       } else if (message.type === 'listen') orders.listen(message.endpoint, message.descriptor);
       else if (message.type === 'close') orders.closeByHand(message.connection);
       else if (message.type === 'nudge') orders.nudged();
+      else if (message.type === 'reduceCapabilities') this.#reduceCapabilities(message.keep);
       else orders.stop();
     }
+  }
+
+  /** The process has become another user: what the kernel has kept for this thread is more than it needs. */
+  #reduceCapabilities(keep: readonly number[]): void {
+    reduceCapabilities(keep);
+    this.#post.send({ type: 'capabilitiesReduced' });
   }
 }

@@ -16,6 +16,8 @@ export interface WorkerStart {
   readonly mail: SharedArrayBuffer;
   /** One Int32 for all workers: not 0 if some worker is short of places (`-x`). */
   readonly shortage: SharedArrayBuffer;
+  /** The counters of transparency.ts, of all workers. */
+  readonly transparency: SharedArrayBuffer;
   /** Workers that there are, and which of them this one is, from 0. */
   readonly threads: number;
   readonly place: number;
@@ -36,6 +38,8 @@ export type ToWorker =
   | { readonly type: 'close'; readonly connection: number }
   /** Another worker has given back a place while this one had clients waiting for one. */
   | { readonly type: 'nudge' }
+  /** Privileges have been dropped: the worker's thread leaves itself these (sys/capabilities.ts). */
+  | { readonly type: 'reduceCapabilities'; readonly keep: readonly number[] }
   | { readonly type: 'stop' };
 
 export type FromWorker =
@@ -44,6 +48,7 @@ export type FromWorker =
   | { readonly type: 'listenFailed'; readonly errno: number }
   /** A place has been given back and some worker is short of places. */
   | { readonly type: 'placesFree' }
+  | { readonly type: 'capabilitiesReduced' }
   /** Every descriptor of the worker's has been closed. */
   | { readonly type: 'stopped' };
 

@@ -21,13 +21,16 @@ import { IdlerPool } from './idler-pool.js';
 import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
 import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, Relay, UP_ENDED } from './relay.js';
-import { sourceFor } from './source.js';
+import { REFUSED, Transparency } from './transparency.js';
 import { WaitingLine } from './waiting-line.js';
 
 /** Deadlines are in seconds, so a tenth of one is close enough. */
 const TICK_MS = 100;
 /** A bit of a connection's `flags` beside the relay's: the client came over a Unix socket and has no address. */
 const FROM_UNIX = 4;
+/** Its connection to the server comes from the client's address, and from its port. */
+const AS_CLIENT = 16;
+const AS_CLIENT_PORT = 32;
 /** Waiting connections that are tried a turn. */
 const WAITING_TRIES = 32;
 /** How long to wait when the system was out of descriptors or memory and nothing of ours has been closed. */
@@ -43,6 +46,7 @@ export class TcpProxy implements EngineHandler, Orders {
   readonly #servers: ServerTable;
   readonly #clients: ClientTable;
   readonly #balancer: Balancer;
+  readonly #transparency: Transparency;
   #wheel!: TimerWheel;
   /** Connections that the wheel has room for. */
   #timers = 1024;
@@ -75,6 +79,7 @@ export class TcpProxy implements EngineHandler, Orders {
     this.#servers = new ServerTable(this.#state);
     this.#clients = new ClientTable(start.clients);
     this.#balancer = new Balancer(this.#servers, this.#clients);
+    this.#transparency = new Transparency(start.transparency);
     this.#mail = new Mail(start, post);
     this.#shortage = new Int32Array(start.shortage);
     this.#threads = start.threads;
@@ -254,7 +259,7 @@ export class TcpProxy implements EngineHandler, Orders {
   }
 
   /** A place at `server` has been taken for it (-> connecting, or relaying where a connection was kept ready). */
-  #connect(connection: number, server: number): void {
+  #connect(connection: number, server: number, mayKeepPort = true): void {
     this.#table.server[connection] = server;
     this.#table.state[connection] = STATE.connecting;
     const idler = this.#idlers.take(server);
@@ -264,7 +269,15 @@ export class TcpProxy implements EngineHandler, Orders {
       return;
     }
     const endpoint = this.#servers.spec(server).endpoint as Endpoint;
-    const socket = this.#engine.connect(endpoint, sourceFor(endpoint, this.#settings.source));
+    const port = mayKeepPort ? this.#table.peerPort[connection] : 0;
+    const address = this.#loadAddress(connection);
+    const source = this.#transparency.sourceFor(endpoint, address, port, this.#isUnix(connection));
+    let flags = this.#table.flags[connection] & ~(AS_CLIENT | AS_CLIENT_PORT);
+    if (source !== undefined && source !== REFUSED && source.kind === 'foreign') {
+      flags |= source.port === 0 ? AS_CLIENT : AS_CLIENT | AS_CLIENT_PORT;
+    }
+    this.#table.flags[connection] = flags;
+    const socket = source === REFUSED ? -ERRNO.EAFNOSUPPORT : this.#engine.connect(endpoint, source);
     if (socket >= 0) {
       this.#table.serverSocket[connection] = socket;
       this.#own(socket, connection);
@@ -292,6 +305,12 @@ export class TcpProxy implements EngineHandler, Orders {
     const now = this.#engine.now();
     const failed = this.#table.server[connection];
     this.#dropServerSocket(connection);
+    const flags = this.#table.flags[connection];
+    const asClient = (flags & AS_CLIENT) !== 0;
+    if (asClient && this.#transparency.failed(result, (flags & AS_CLIENT_PORT) !== 0)) {
+      this.#connect(connection, failed, false);
+      return;
+    }
     this.#servers.settled(failed);
     this.#servers.leave(failed);
     this.#table.server[connection] = NONE;
@@ -435,8 +454,9 @@ export class TcpProxy implements EngineHandler, Orders {
     return Math.min(this.#settings.connectionsMax, this.#capacity - Math.ceil(this.#idlersMax() / 2));
   }
 
-  /** Kept connections need descriptors too: at most half of those that there are. */
+  /** Kept connections need descriptors too: at most half of those that there are. None can have a client's address. */
   #idlersMax(): number {
+    if (this.#settings.transparent !== 'off') return 0;
     return Math.min(this.#settings.idlers, this.#capacity);
   }
 
@@ -530,6 +550,7 @@ export class TcpProxy implements EngineHandler, Orders {
     this.#settings = settings;
     this.#idleTimeoutMs = settings.idleTimeoutSec * 1000;
     this.#balancer.configure(configuration);
+    this.#transparency.configure(settings);
     // Each worker keeps its share of them.
     this.#idlers.wanted = Math.floor((this.#idlersMax() + this.#threads - 1 - this.#place) / this.#threads);
     this.#dropIdlers();

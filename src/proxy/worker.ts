@@ -1,6 +1,9 @@
 /** The thread of one worker: an engine, a proxy on it, and the mail from the main thread. */
 import { isMainThread, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { isTransparent } from '../core/configuration.js';
 import { createEngine } from '../engine/choose.js';
+import { keepCapabilities } from '../sys/capabilities.js';
+import { transparencyCapabilities } from '../sys/transparency.js';
 import type { Post } from './mail.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { TcpProxy } from './tcp-proxy.js';
@@ -16,6 +19,9 @@ const post: Post = {
   send: (message: FromWorker) => port.postMessage(message),
   next: () => arrived.shift() ?? (receiveMessageOnPort(port)?.message as ToWorker | undefined),
 };
+
+// Here, because the kernel keeps capabilities for each thread, and no other thread can do it for this one.
+if (isTransparent(start.configuration.settings) && transparencyCapabilities().length > 0) keepCapabilities();
 
 const proxy = new TcpProxy(start, post);
 const engine = await createEngine(start.engine, proxy);

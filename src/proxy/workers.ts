@@ -3,17 +3,20 @@ import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Endpoint } from '../core/address.js';
 import { ClientTable } from '../core/client-table.js';
-import { type Configuration, NONE } from '../core/configuration.js';
+import { type Configuration, isTransparent, NONE } from '../core/configuration.js';
+import type { Counters } from '../core/counters.js';
 import { ServerState } from '../core/server-state.js';
 import { chooseEngine, type EngineChoice } from '../engine/choose.js';
 import type { EngineName } from '../engine/engine.js';
 import { SystemError } from '../sys/errno.js';
 import { hasFfi } from '../sys/ffi.js';
 import { raiseFileLimit } from '../sys/privileges.js';
+import { transparencyObstacle } from '../sys/transparency.js';
 import { STATE } from './connection-table.js';
 import type { ConnectionSnapshot, DataPlane } from './data-plane.js';
 import { ListenerGroup } from './listener-group.js';
 import { changesBetween } from './messages.js';
+import { Transparency } from './transparency.js';
 import { removeStaleSocket } from './unix-path.js';
 import { type SharedStart, WorkerThread } from './worker-thread.js';
 
@@ -38,6 +41,7 @@ export interface DataPlaneOptions {
 /** Resolves when the data plane listens; rejects with a SystemError (EADDRINUSE ...) or an Error, leaving nothing behind. */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
   const choice = await chooseEngine(options.engine);
+  if (isTransparent(options.configuration.settings)) requireTransparency(choice.name);
   const plane = new WorkerDataPlane(options, choice);
   try {
     await plane.start();
@@ -55,6 +59,7 @@ class WorkerDataPlane implements DataPlane {
   readonly threads: number;
   readonly servers: ServerState;
   readonly clients: ClientTable;
+  readonly transparency: Counters;
   readonly #options: DataPlaneOptions;
   readonly #shared: Omit<SharedStart, 'configuration'>;
   readonly #module: URL;
@@ -78,11 +83,14 @@ class WorkerDataPlane implements DataPlane {
     const clients = ClientTable.allocate(options.seed);
     this.servers = new ServerState(servers);
     this.clients = new ClientTable(clients);
+    const transparency = Transparency.allocate();
+    this.transparency = new Transparency(transparency).counters;
     this.#shared = {
       engine: choice.name,
       servers,
       clients,
       shortage: new SharedArrayBuffer(4),
+      transparency,
       threads: this.threads,
       connectionCapacity: connectionCapacity(this.threads),
     };
@@ -99,6 +107,7 @@ class WorkerDataPlane implements DataPlane {
   }
 
   configure(configuration: Configuration): void {
+    this.#listeners?.setTransparent(configuration.settings.transparentListen);
     this.#noteLimit(configuration);
     const changes = changesBetween(this.#configuration, configuration);
     this.#configuration = configuration;
@@ -111,8 +120,8 @@ class WorkerDataPlane implements DataPlane {
       this.#listening = await askToListen(this.#workers[0], { endpoint });
       return;
     }
-    const { listenBacklog } = this.#configuration.settings;
-    const fresh = ListenerGroup.open(endpoint, listenBacklog, this.threads);
+    const { listenBacklog, transparentListen } = this.#configuration.settings;
+    const fresh = ListenerGroup.open(endpoint, listenBacklog, this.threads, transparentListen);
     const before = this.#listeners;
     try {
       await Promise.all(this.#workers.map((worker, place) => askToListen(worker, fresh.lend(place))));
@@ -123,6 +132,15 @@ class WorkerDataPlane implements DataPlane {
     this.#listeners = fresh;
     this.#listening = fresh.endpoint;
     before?.close();
+  }
+
+  async reduceCapabilities(keep: readonly number[]): Promise<void> {
+    const reduced = this.#workers.map((worker) => {
+      const answer = worker.expect('capabilitiesReduced');
+      worker.send({ type: 'reduceCapabilities', keep });
+      return answer;
+    });
+    await Promise.all(reduced);
   }
 
   idlers(): number {
@@ -148,6 +166,7 @@ class WorkerDataPlane implements DataPlane {
       client: used ? table.client[row] : NONE,
       server: used ? table.server[row] : NONE,
       pending: state === STATE.connecting ? 1 : 0,
+      destination: used ? this.#listeners?.destination(table.clientSocket[row]) : undefined,
     };
   }
 
@@ -219,6 +238,12 @@ class WorkerDataPlane implements DataPlane {
     }
     this.#connectionsMax = wanted;
   }
+}
+
+/** Throws an Error that says why a connection cannot have its client's address. */
+function requireTransparency(engine: EngineName): void {
+  const obstacle = engine === 'node' ? 'the node engine has no sockets of its own' : transparencyObstacle();
+  if (obstacle !== '') throw new Error(`cannot be transparent: ${obstacle}`);
 }
 
 interface ListenOrder {

@@ -24,14 +24,14 @@ export function lookupUser(name: string): UserIds | undefined {
 /**
  * Gives up root for good: first the root directory (and into it), then supplementary groups, group and user.
  * Applies to every thread of the process. `keep` are Linux capabilities that the calling thread has afterwards, and no
- * others; every thread that needs them too sees to it itself (capabilities.ts). Throws a SystemError, or an Error that
- * names the user.
+ * others; every thread that needs them too sees to it itself (capabilities.ts): true if that is to be done now. Throws a
+ * SystemError, or an Error that names the user.
  */
 export function dropPrivileges(options: {
   readonly user?: string | undefined;
   readonly root?: string | undefined;
   readonly keep?: readonly number[];
-}): void {
+}): boolean {
   // Looked up first: inside the new root there may be no /etc/passwd.
   const ids = options.user === undefined ? undefined : lookupUser(options.user);
   if (options.user !== undefined && ids === undefined)
@@ -41,14 +41,15 @@ export function dropPrivileges(options: {
     check(libc().chroot(options.root), 'chroot', options.root);
     process.chdir('/');
   }
-  if (ids === undefined) return;
+  if (ids === undefined) return false;
   const { keep = [] } = options;
-  // root keeps everything anyway
+  // root keeps everything anyway.
   const keeps = keep.length > 0 && ids.uid !== 0;
   if (keeps) keepCapabilities();
   process.setgid?.(ids.gid);
   process.setuid?.(ids.uid);
   if (keeps) reduceCapabilities(keep);
+  return keeps;
 }
 
 /** Raises the soft limit on open descriptors to the hard one; returns what is in force. */

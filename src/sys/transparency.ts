@@ -1,24 +1,34 @@
 /** Whether this process may make sockets with an address that is not this host's. */
+import { permitsCapability } from './capabilities.js';
 import { ERRNO, errnoName } from './errno.js';
 import { hasFfi } from './ffi.js';
 import { StreamSockets } from './stream-socket.js';
-import { CAP_NET_ADMIN } from './uapi/capability.js';
+import { CAP_NET_ADMIN, CAP_NET_RAW } from './uapi/capability.js';
 import { AF_INET, SOCKET_ABIS, socketAbi } from './uapi/socket.js';
 
 /**
- * What a process that drops its privileges keeps for transparent sockets. Either of CAP_NET_ADMIN and CAP_NET_RAW
- * would do (do_ip_setsockopt in net/ipv4/ip_sockglue.c). Elsewhere only root may, for good.
+ * What a process that drops its privileges is to keep for transparent sockets (Linux; elsewhere it must stay root).
+ * Either of CAP_NET_ADMIN and CAP_NET_RAW does (do_ip_setsockopt in net/ipv4/ip_sockglue.c): root in a container often
+ * has the second alone.
  */
-export const TRANSPARENCY_CAPABILITIES: readonly number[] = process.platform === 'linux' ? [CAP_NET_ADMIN] : [];
+export function transparencyCapabilities(): readonly number[] {
+  if (process.platform !== 'linux') return [];
+  return [CAP_NET_ADMIN, CAP_NET_RAW].filter(permitsCapability).slice(0, 1);
+}
 
 let sockets: StreamSockets | undefined;
 
+/** Why nobody can make one here; '' if somebody with the privilege can. */
+export function transparencyLack(): string {
+  const isKnown = process.platform in SOCKET_ABIS && socketAbi.transparent !== undefined;
+  if (!isKnown) return `${process.platform} has no such sockets`;
+  return hasFfi() ? '' : `no FFI on ${process.platform}-${process.arch}`;
+}
+
 /** Why the calling thread cannot make one, with what to do about it; '' if it can. */
 export function transparencyObstacle(): string {
-  if (!(process.platform in SOCKET_ABIS) || socketAbi.transparent === undefined) {
-    return `${process.platform} has no such sockets`;
-  }
-  if (!hasFfi()) return `no FFI on ${process.platform}-${process.arch}`;
+  const lack = transparencyLack();
+  if (lack !== '') return lack;
   sockets ??= new StreamSockets();
   const fd = sockets.create(AF_INET, 0);
   const result = fd < 0 ? fd : sockets.setTransparent(fd, AF_INET, true);

@@ -1,5 +1,5 @@
 /** Looking at connections and clients, and closing connections. */
-import { formatIp } from '../../core/address.js';
+import { formatEndpoint, formatIp } from '../../core/address.js';
 import { integer, MAX_INT, optional } from '../argument.js';
 import { action, type Command } from '../command.js';
 
@@ -22,7 +22,9 @@ export const connectionCommands: readonly Command[] = [
     name: 'connection',
     arguments: [anyNumber],
     section: 'Looking',
-    help: 'connection N: state, sockets of the client (down) and the server (up), slots in the tables',
+    help:
+      'connection N: state, sockets of the client (down) and the server (up), slots in the tables; with transparent ' +
+      'listen also where the client was going',
     run({ service }, index) {
       const found = service.dataPlane.connection(index);
       if (!found) return `Connection ${index} out of range\n`;
@@ -31,7 +33,9 @@ export const connectionCommands: readonly Command[] = [
       return (
         `Connection ${index}:\nstate = ${found.state}\n` +
         `downfd = ${found.clientSocket}, upfd = ${found.serverSocket}\n` +
-        `client = ${client}, server = ${server}\npend = ${found.pending}\n`
+        `client = ${client}, server = ${server}\npend = ${found.pending}\n` +
+        // C Pen knows no such listeners, so its form is kept wherever it has one.
+        (found.destination ? `destination = ${formatEndpoint(found.destination)}\n` : '')
       );
     },
   }),

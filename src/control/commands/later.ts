@@ -7,7 +7,6 @@ const switches: ReadonlyArray<readonly [string, string]> = [
   ['ascii', 'ASCII in debugging dumps'],
   ['http', 'X-Forwarded-For in HTTP requests'],
   ['peek', 'choose the server by the first bytes of the client'],
-  ['transparent', 'connect to servers from the address of the client'],
 ];
 
 const others: ReadonlyArray<readonly [string, string, string]> = [
