@@ -10,6 +10,7 @@ export function helpText(): string {
   const obsolete = OPTIONS.filter((row) => row.isObsolete);
   const lines = [
     'usage: pen [options] LISTEN SERVER...',
+    '       pen transparent-setup --print|--apply|--undo|--check (see its --help)',
     '',
     'Spreads the connections that arrive at LISTEN over the SERVERs.',
     '  LISTEN   [HOST:]PORT, or the path of a Unix socket',

@@ -9,6 +9,13 @@ import { version } from './version.js';
 export async function main(argv: readonly string[]): Promise<void> {
   const parent = connectToParent();
   try {
+    if (argv[0] === 'transparent-setup') {
+      const { transparentSetup } = await import('./transparent/main.js');
+      const { text, status } = await transparentSetup(argv.slice(1));
+      process.stdout.write(text);
+      process.exitCode = status;
+      return;
+    }
     const options = parseOptions(argv, { isRoot: process.getuid?.() === 0, platform: process.platform });
     if (options.action === 'help') {
       process.stdout.write(helpText());

@@ -22,6 +22,7 @@ import { openLog } from './log.js';
 import type { Options } from './options.js';
 import { writePidFile } from './pid-file.js';
 import { onSignals } from './signals.js';
+import { warnOfMissingPieces } from './transparent/startup.js';
 
 /** Checks the command line and the file without starting anything; gives a line that says so. Throws the first problem. */
 export async function check(options: Options): Promise<string> {
@@ -88,7 +89,11 @@ async function start(service: Service, options: Options, ending: Ending): Promis
     ending.add(() => pidFile.remove());
     process.on('exit', () => pidFile.remove());
   }
-  const { settings } = service.setup.configuration;
+  const { configuration } = service.setup;
+  const { settings } = configuration;
+  // While we may still see the firewall's rules.
+  const tryServers = await warnOfMissingPieces(configuration, (line) => service.log(0, line));
+  proceed();
   const keep = isTransparent(settings) ? transparencyCapabilities() : [];
   if (dropPrivileges({ user: options.user, root: options.root, keep }))
     await service.dataPlane.reduceCapabilities(keep);
@@ -96,6 +101,7 @@ async function start(service: Service, options: Options, ending: Ending): Promis
   const where = listening ? formatEndpoint(listening) : '?';
   const workers = threads === 1 ? '1 thread' : `${threads} threads`;
   service.log(0, `serving on ${where} with engine ${engine} (${engineReason}), ${workers}`);
+  void tryServers();
 }
 
 async function prepare(service: Service, options: Options): Promise<void> {
@@ -146,6 +152,9 @@ function makeService(options: Options, surroundings: Surroundings): Service {
     engines: AVAILABLE_ENGINES,
     monotonicMs,
     wallMs: Date.now,
+    becameTransparent: (configuration) => {
+      void warnOfMissingPieces(configuration, (line) => log(0, line)).then((tryServers) => tryServers());
+    },
     abort: () => process.abort(),
     pid: process.pid,
     allowExit: options.allowExit,
