@@ -61,16 +61,17 @@ export class Program {
   /**
    * @param {string} file
    * @param {string[]} args
-   * @param {{ core: number, ipc?: boolean, cwd?: string }} options
+   * @param {{ core: number, ipc?: boolean, cwd?: string, namespace?: string }} options `namespace`: of the network
    */
-  constructor(file, args, { core, ipc = false, cwd = scratch }) {
+  constructor(file, args, { core, ipc = false, cwd = scratch, namespace }) {
     if (isEnding) throw new Error(`cannot start ${file}: told to end`);
     this.#name = `${file} ${args.join(' ')}`;
     this.#log = join(scratch, `log-${++count}`);
     const log = openSync(this.#log, 'a');
     const limit = descriptorLimit();
     const prefix = ['--pdeathsig', 'TERM', 'prlimit', `--nofile=${limit}:${limit}`, 'taskset', '-c', String(core)];
-    this.#child = spawn('setpriv', [...prefix, file, ...args], {
+    const inside = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
+    this.#child = spawn('setpriv', [...prefix, ...inside, file, ...args], {
       cwd,
       detached: true,
       stdio: ipc ? ['ignore', log, log, 'ipc'] : ['ignore', log, log],

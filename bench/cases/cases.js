@@ -7,6 +7,7 @@ import { connection } from './connection.js';
 import { idle } from './idle.js';
 import { keepAlive } from './keep-alive.js';
 import { servers } from './servers.js';
+import { transparent } from './transparent.js';
 
 /**
  * @typedef {object} Case
@@ -15,4 +16,4 @@ import { servers } from './servers.js';
  */
 
 /** @type {readonly Case[]} */
-export const CASES = [keepAlive, connection, bulk, idle, servers, clients, choosing, allocation];
+export const CASES = [keepAlive, connection, bulk, idle, servers, clients, transparent, choosing, allocation];

@@ -14,13 +14,23 @@ const UNIT_US = /** @type {Record<string, number>} */ ({ us: 1, ms: 1_000, s: 1_
 
 /**
  * @param {number} port
- * @param {{ core: number, connections: number, seconds: number, path?: string, perConnection?: boolean }} options
+ * @param {object} options
+ * @param {number} options.core
+ * @param {number} options.connections
+ * @param {number} options.seconds
+ * @param {string} [options.path]
+ * @param {boolean} [options.perConnection]
+ * @param {string} [options.host] to ask, 127.0.0.1 unless given
+ * @param {string} [options.namespace] of the network to ask from
  * @returns {Promise<Load>}
  */
-export async function loadByWrk(port, { core, connections, seconds, path = '/', perConnection = false }) {
+export async function loadByWrk(
+  port,
+  { core, connections, seconds, path = '/', perConnection = false, host = '127.0.0.1', namespace },
+) {
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '--timeout', '10s'];
   if (perConnection) args.push('-H', 'Connection: close');
-  const program = new Program('wrk', [...args, `http://127.0.0.1:${port}${path}`], { core });
+  const program = new Program('wrk', [...args, `http://${host}:${port}${path}`], { core, namespace });
   return parseWrk(await program.finished());
 }
 
