@@ -8,7 +8,7 @@ export interface OptionRow {
   /** Name of the value it takes; undefined if it takes none. */
   readonly value: string | undefined;
   readonly help: string;
-  /** What it will do, with its verb, while that is not built: "UDP is". */
+  /** What it will do, with its verb, while that is not built: "TLS is". */
   readonly later: string | undefined;
   readonly isObsolete: boolean;
   take(draft: OptionsDraft, value: string, where: Surroundings): void;
@@ -43,7 +43,7 @@ export const OPTIONS: readonly OptionRow[] = [
   later('R', undefined, 'TLS is', 'require a valid client certificate'),
   obsolete('S', 'N', 'the server table grows on demand'),
   number('T', 'SECONDS', 'tracking', 'trackingSec', 'remember a client that long, 0 = for ever'),
-  later('U', undefined, 'UDP is', 'balance UDP'),
+  toggle('U', 'udp', 'balance UDP instead of TCP'),
   toggle('W', 'weight', 'select by weight'),
   flag('X', 'allowExit', 'let the control command "exit" end pen'),
   later('Z', undefined, 'TLS is', 'TLS compatibility mode'),

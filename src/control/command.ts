@@ -24,6 +24,7 @@ export type Section =
   | 'Servers'
   | 'Clients and ACLs'
   | 'Connections'
+  | 'UDP'
   | 'Looking'
   | 'Running'
   | 'Files'

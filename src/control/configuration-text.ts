@@ -36,6 +36,10 @@ const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => st
   transparent: (what) => ({ off: 'no transparent', address: 'transparent', port: 'transparent port' })[what],
   transparentListen: toggle('transparent listen'),
   transparentStrict: toggle('transparent strict'),
+  udp: toggle('udp'),
+  udpExpectSec: number('udp_expect'),
+  udpResponses: number('udp_responses'),
+  udpTimeoutSec: number('udp_timeout'),
   weight: toggle('weight'),
 };
 

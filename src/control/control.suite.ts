@@ -43,6 +43,10 @@ export class MemoryDataPlane implements DataPlane {
     this.published += 1;
   }
 
+  drops(): [] {
+    return [];
+  }
+
   async listen(endpoint: Endpoint): Promise<void> {
     const server = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve, reject) => {

@@ -15,6 +15,7 @@ import { processCommands } from './commands/process.js';
 import { serverCommands } from './commands/servers.js';
 import { switchCommands } from './commands/switches.js';
 import { transparentCommands } from './commands/transparent.js';
+import { udpCommands } from './commands/udp.js';
 import { CommandError, quoted } from './errors.js';
 import { Words } from './words.js';
 
@@ -37,6 +38,7 @@ export const commands: readonly Command[] = [
   ...numberCommands,
   ...aclCommands,
   ...connectionCommands,
+  ...udpCommands,
   ...networkCommands,
   ...transparentCommands,
   ...fileCommands,

@@ -7,6 +7,7 @@ const sections: readonly Section[] = [
   'Servers',
   'Clients and ACLs',
   'Connections',
+  'UDP',
   'Looking',
   'Running',
   'Files',

@@ -180,6 +180,9 @@ test('write gives a file that starts the same, every setting of it', async (t) =
     'transparent port',
     'transparent listen',
     'transparent strict',
+    'udp_expect 2',
+    'udp_responses 3',
+    'udp_timeout 4',
     'acl 1 permit 10.1.2.3 255.0.255.0',
     'acl 1 deny 10.1.2.4',
     'acl 1 permit fe80::/10',
@@ -201,8 +204,8 @@ test('write gives a file that starts the same, every setting of it', async (t) =
   const { defaultSettings } = await import('../core/configuration.js');
   const { settings } = service.setup.configuration;
   for (const key of Object.keys(defaultSettings) as (keyof typeof settings)[]) {
-    // There is no other tarpitAcl yet.
-    if (key !== 'tarpitAcl')
+    // There is no other tarpitAcl yet; UDP cannot be had together with all of the rest.
+    if (key !== 'tarpitAcl' && key !== 'udp')
       assert.notDeepEqual(settings[key], defaultSettings[key], `the test gives ${key} another value`);
   }
 
@@ -211,6 +214,21 @@ test('write gives a file that starts the same, every setting of it', async (t) =
   assert.match(readFileSync(file, 'utf8'), /^tarpit_acl -1$/m);
   const again = serviceOf(t).service;
   await again.prepare({ servers: [], commands: [], file });
+  assert.deepEqual(again.setup, service.setup);
+});
+
+test('write says that it is UDP, and pen does not become TCP while it runs', async (t) => {
+  const file = join(scratch(t), 'pen.conf');
+  const { service } = await startedService(t, { commands: [{ option: '-U', line: 'udp' }] });
+  assert.equal(await service.execute(`write ${file}`, 'unix'), '');
+  const again = serviceOf(t).service;
+  await again.prepare({ servers: [], commands: [], file });
+  assert.deepEqual(again.setup, service.setup);
+  assert.equal(await service.execute('udp', 'unix'), '');
+  assert.match(await service.execute('no udp', 'unix'), /^error: no udp: pen balances UDP \(to change it restart/);
+  for (const line of ['dummy', 'idlers 5', 'server 0 address /run/www', 'listen /run/front']) {
+    assert.match(await service.execute(line, 'unix'), /^error: .*UDP/, line);
+  }
   assert.deepEqual(again.setup, service.setup);
 });
 

@@ -23,6 +23,7 @@ import { resolveListen, resolveServer } from './resolve.js';
 import { takeStatistics } from './snapshot.js';
 import { type Statistics, statisticsLines, statisticsPage } from './statistics.js';
 import { TransparencyWatch } from './transparency-watch.js';
+import { udpProblems } from './udp-check.js';
 
 /** A name server may keep a command waiting longer than anybody waits for the end. */
 const STOP_PATIENCE_MS = 1_000;
@@ -151,11 +152,13 @@ export class Service {
     if (problems.length === 0 && !whole.listen) {
       problems.push({ text: 'nowhere to listen (give LISTEN, or "listen" in the file)', isUsage: true });
     }
+    const setup = whole.finish();
+    for (const text of udpProblems(setup)) problems.push({ text, isUsage: true });
     if (problems.length > 0) throw new ConfigurationError(problems);
     this.#fileText = file.text;
     this.#replies = replies;
     this.#blacklists = new Map([...draft.blacklists, ...whole.blacklists]);
-    this.#setup = whole.finish();
+    this.#setup = setup;
     this.#controlAcl = controlAclOf(this.#setup);
   }
 
@@ -309,6 +312,8 @@ export class Service {
     const was = this.#setup;
     const setup = draft.finish();
     const { dataPlane } = this;
+    const [problem] = udpProblems(setup);
+    if (problem !== undefined) throw new CommandError(problem);
     if (this.#control) requireGuarded(this.#control.endpoint, setup);
     if (setup.listen && setup.listen !== was.listen && !isSame(setup.listen.endpoint, was.listen?.endpoint)) {
       await this.#listen(setup.listen.endpoint);

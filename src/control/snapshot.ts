@@ -48,6 +48,7 @@ export function takeStatistics(setup: Setup, dataPlane: DataPlane, { monotonicMs
     connectionsInUse: dataPlane.connectionsInUse(),
     connections: connectionsOf(dataPlane),
     transparency: settings.transparent === 'off' ? undefined : transparencyOf(dataPlane),
+    drops: dataPlane.drops(),
   };
 }
 

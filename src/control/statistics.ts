@@ -50,6 +50,8 @@ export interface Statistics {
   readonly connections: readonly ConnectionStatistics[];
   /** undefined where connections come from this host's own address. */
   readonly transparency: TransparencyStatistics | undefined;
+  /** Datagrams that were not passed on; empty for TCP. */
+  readonly drops: ReadonlyArray<readonly [string, number]>;
 }
 
 /** Rows of one kind on a page: enough for people, and a bound for a table of a million. */
@@ -70,7 +72,7 @@ ${table(servers, serverColumns)}
 ${table(clients, clientColumns)}
 <h2>Connections</h2>
 <p>${connectionsInUse} of at most ${connectionsMax}</p>
-${table(connections, connectionColumns)}${transparencySection(statistics)}
+${table(connections, connectionColumns)}${transparencySection(statistics)}${dropsSection(statistics)}
 </body>
 </html>
 `;
@@ -84,6 +86,7 @@ export function statisticsLines(statistics: Statistics): string[] {
     ...statistics.clients.map((row) => `client ${line(row, clientColumns)}`),
     ...statistics.connections.map((row) => `connection ${line(row, connectionColumns)}`),
     ...transparencyRows(statistics).map((row) => `transparent: ${row}`),
+    ...statistics.drops.map((row) => `dropped ${line(row, dropColumns)}`),
   ];
 }
 
@@ -138,6 +141,15 @@ function transparencyRows({ transparency }: Statistics): string[] {
 function transparencySection(statistics: Statistics): string {
   const rows = transparencyRows(statistics);
   return rows.length === 0 ? '' : `\n<h2>Transparent connections</h2>\n<p>${escapeHtml(rows.join(', '))}</p>`;
+}
+
+const dropColumns: Columns<readonly [string, number]> = [
+  ['reason', ([reason]) => reason],
+  ['datagrams', ([, count]) => count],
+];
+
+function dropsSection({ drops }: Statistics): string {
+  return drops.length === 0 ? '' : `\n<h2>Datagrams dropped</h2>\n${table(drops, dropColumns)}`;
 }
 
 function summary({ timeMs, listen, engine, servers, connectionsInUse }: Statistics): string {

@@ -88,6 +88,26 @@ export class Balancer {
     return this.#takeIfItTakes(EMERGENCY_SLOT, address, isUnix, false, nowMs);
   }
 
+  /**
+   * The slot that this client's next datagram goes to when each is chosen for anew: the abuse server, the algorithm's, the
+   * emergency server or NONE. Reserves nothing: `enter` does, once for all datagrams of the client to that server.
+   */
+  pick(address: ArrayLike<number>, port: number, nowMs: number): number {
+    const table = this.#table;
+    let slot = ABUSE_SLOT;
+    if (this.admits(address, false)) {
+      slot = this.#selector.select(table, address, port, false, nowMs);
+      if (slot !== NONE) return slot;
+      slot = EMERGENCY_SLOT;
+    }
+    return table.takes(slot, address, false, false, nowMs) ? slot : NONE;
+  }
+
+  /** Reserves a place at that server, as `choose` does for the one it chooses; NONE if there is none left. */
+  enter(slot: number, address: ArrayLike<number>, nowMs: number): number {
+    return this.#takeIfItTakes(slot, address, false, false, nowMs);
+  }
+
   #takeIfItTakes(slot: number, address: ArrayLike<number>, isUnix: boolean, returning: boolean, nowMs: number): number {
     const table = this.#table;
     return table.takes(slot, address, isUnix, returning, nowMs) && table.take(slot, returning) ? slot : NONE;

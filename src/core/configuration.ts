@@ -79,6 +79,14 @@ export interface Settings {
   readonly transparentListen: boolean;
   /** A client whose address cannot be shown to the server is refused. */
   readonly transparentStrict: boolean;
+  /** Balance UDP instead of TCP. Chosen at the start. */
+  readonly udp: boolean;
+  /** Seconds within which some answer of a server is expected, else it has failed; 0 = none is. */
+  readonly udpExpectSec: number;
+  /** Answers to a datagram after which its session is over, 0 = any number. */
+  readonly udpResponses: number;
+  /** Seconds without a datagram after which a session is over. */
+  readonly udpTimeoutSec: number;
   readonly weight: boolean;
 }
 
@@ -121,6 +129,10 @@ export const defaultSettings: Settings = {
   transparent: 'off',
   transparentListen: false,
   transparentStrict: false,
+  udp: false,
+  udpExpectSec: 0,
+  udpResponses: 0,
+  udpTimeoutSec: 30,
   weight: false,
 };
 

@@ -1,6 +1,7 @@
 /** Which engine this system can run, and why that one. */
 import { errnoName, SystemError } from '../sys/errno.js';
 import { hasFfi } from '../sys/ffi.js';
+import type { DatagramHandler, DatagramOptions, Datagrams } from './datagrams.js';
 import { ENGINE_NAMES, type Engine, type EngineHandler, type EngineName } from './engine.js';
 import type { Poller } from './readiness/poller.js';
 
@@ -18,6 +19,7 @@ interface Offer {
   /** Why it cannot be used, on such a platform; empty if it can. */
   obstacle(): Promise<string>;
   make(handler: EngineHandler): Promise<Engine>;
+  makeDatagrams(handler: DatagramHandler, options: DatagramOptions): Promise<Datagrams>;
 }
 
 const KQUEUE_PLATFORMS = ['freebsd', 'openbsd', 'darwin'];
@@ -35,6 +37,10 @@ const offers: Record<EngineName, Offer> = {
     async make(handler) {
       const { UringEngine } = await import('./uring/uring-engine.js');
       return new UringEngine(handler);
+    },
+    async makeDatagrams(handler, options) {
+      const { RingPoller } = await import('./uring/ring-poller.js');
+      return onDescriptors('uring', new RingPoller(), handler, options);
     },
   },
   epoll: readiness('epoll', ['linux'], async () => {
@@ -56,6 +62,10 @@ const offers: Record<EngineName, Offer> = {
     async make(handler) {
       const { NodeEngine } = await import('./node/node-engine.js');
       return new NodeEngine(handler);
+    },
+    async makeDatagrams(handler, options) {
+      const { NodeDatagrams } = await import('./node/node-datagrams.js');
+      return new NodeDatagrams(handler, options);
     },
   },
 };
@@ -83,6 +93,15 @@ export async function chooseEngine(wanted: EngineName | 'auto'): Promise<EngineC
 /** Makes an engine of that kind on the calling thread. */
 export function createEngine(name: EngineName, handler: EngineHandler): Promise<Engine> {
   return offers[name].make(handler);
+}
+
+/** The same for datagrams. */
+export function createDatagrams(
+  name: EngineName,
+  handler: DatagramHandler,
+  options: DatagramOptions,
+): Promise<Datagrams> {
+  return offers[name].makeDatagrams(handler, options);
 }
 
 /** The first that works, and why not the ones before it. */
@@ -117,7 +136,20 @@ function readiness(name: EngineName, platforms: readonly string[], poller: () =>
       const { ReadinessEngine } = await import('./readiness/readiness-engine.js');
       return new ReadinessEngine(name, await poller(), handler);
     },
+    async makeDatagrams(handler, options) {
+      return onDescriptors(name, await poller(), handler, options);
+    },
   };
+}
+
+async function onDescriptors(
+  name: EngineName,
+  poller: Poller,
+  handler: DatagramHandler,
+  options: DatagramOptions,
+): Promise<Datagrams> {
+  const { DescriptorDatagrams } = await import('./datagrams/descriptor-datagrams.js');
+  return new DescriptorDatagrams(name, poller, handler, options);
 }
 
 /** Empty if the attempt succeeds, else the reason: in the given words, or the error's name. */

@@ -8,6 +8,7 @@ import type { Configuration } from '../core/configuration.js';
 import type { Counters } from '../core/counters.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
+import type { DropReason } from './udp-drops.js';
 
 /** What `connection N` shows. Sockets are -1 and the state 0 where there is none. */
 export interface ConnectionSnapshot {
@@ -45,6 +46,8 @@ export interface DataPlane {
   /** Idle connections to servers that are held right now. */
   idlers(): number;
   connectionsInUse(): number;
+  /** Datagrams that were not passed on, by reason; empty for TCP. */
+  drops(): ReadonlyArray<readonly [DropReason, number]>;
   /** undefined if N is out of range. */
   connection(index: number): ConnectionSnapshot | undefined;
   /** The connection that a socket belongs to, -1 if none. */

@@ -3,45 +3,55 @@
  * may die, the socket stays and its queue with it, also when the port could not be bound again (privileges dropped).
  */
 import { type Endpoint, ipEndpoint } from '../core/address.js';
+import { DatagramSockets } from '../sys/datagram-socket.js';
 import { SystemError } from '../sys/errno.js';
 import { familyOf } from '../sys/sockaddr.js';
 import { removeSocketFile, StreamSockets } from '../sys/stream-socket.js';
 
-let sockets: StreamSockets | undefined;
+let streams: StreamSockets | undefined;
+let datagrams: DatagramSockets | undefined;
 
 export class ListenerGroup {
   /** With the port that was chosen for port 0. */
   readonly endpoint: Endpoint;
   readonly #descriptors: readonly number[];
-  readonly #sockets: StreamSockets;
+  readonly #sockets: StreamSockets | DatagramSockets;
   #isTransparent: boolean;
 
-  /** Throws a SystemError (EADDRINUSE, EACCES ...). */
+  /** For TCP. Throws a SystemError (EADDRINUSE, EACCES ...). */
   static open(endpoint: Endpoint, backlog: number, count: number, isTransparent: boolean): ListenerGroup {
-    sockets ??= new StreamSockets();
-    const descriptors = sockets.listenGroup(endpoint, backlog, count, 0, isTransparent);
-    if (typeof descriptors === 'number') throw new SystemError('listen', descriptors);
-    return new ListenerGroup(sockets, endpoint, descriptors, isTransparent);
+    streams ??= new StreamSockets();
+    const descriptors = streams.listenGroup(endpoint, backlog, count, 0, isTransparent);
+    return new ListenerGroup(streams, endpoint, descriptors, isTransparent);
+  }
+
+  /** For UDP, where listening is being bound. Throws a SystemError. */
+  static bind(endpoint: Endpoint, count: number): ListenerGroup {
+    datagrams ??= new DatagramSockets();
+    return new ListenerGroup(datagrams, endpoint, datagrams.bindGroup(endpoint, count), false);
   }
 
   private constructor(
-    streamSockets: StreamSockets,
+    sockets: StreamSockets | DatagramSockets,
     endpoint: Endpoint,
-    descriptors: readonly number[],
+    descriptors: number[] | number,
     isTransparent: boolean,
   ) {
-    this.#sockets = streamSockets;
+    if (typeof descriptors === 'number') throw new SystemError('listen', descriptors);
+    this.#sockets = sockets;
     this.#descriptors = descriptors;
     this.#isTransparent = isTransparent;
-    this.endpoint = endpoint.kind === 'unix' ? endpoint : streamSockets.boundTo(descriptors[0]);
+    this.endpoint = endpoint.kind === 'unix' ? endpoint : sockets.boundTo(descriptors[0]);
   }
 
   /** Whether clients on their way to other hosts are taken. Throws a SystemError (EPERM); copies that are lent follow. */
   setTransparent(isTransparent: boolean): void {
-    if (isTransparent === this.#isTransparent || this.endpoint.kind === 'unix') return;
+    const sockets = this.#sockets;
+    if (isTransparent === this.#isTransparent || this.endpoint.kind === 'unix' || !('setTransparent' in sockets))
+      return;
     const family = familyOf(this.endpoint);
     for (const descriptor of this.#descriptors) {
-      const result = this.#sockets.setTransparent(descriptor, family, isTransparent);
+      const result = sockets.setTransparent(descriptor, family, isTransparent);
       if (result < 0) throw new SystemError('setsockopt', result);
     }
     this.#isTransparent = isTransparent;
@@ -60,6 +70,13 @@ export class ListenerGroup {
     const descriptor = this.#sockets.duplicate(this.#descriptors[place]);
     if (descriptor < 0) throw new SystemError('dup', descriptor);
     return { endpoint: this.endpoint, descriptor };
+  }
+
+  /** Datagrams that the kernel threw away because they came faster than they were read. */
+  overflow(): number {
+    const sockets = this.#sockets;
+    if (!(sockets instanceof DatagramSockets)) return 0;
+    return this.#descriptors.reduce((sum, descriptor) => sum + sockets.dropped(descriptor), 0);
   }
 
   /** Stops listening; the file of a Unix socket goes too. */

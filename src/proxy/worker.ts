@@ -1,12 +1,15 @@
-/** The thread of one worker: an engine, a proxy on it, and the mail from the main thread. */
+/** The thread of one worker: a TCP or UDP proxy on an engine, and the mail from the main thread. */
+import { randomInt } from 'node:crypto';
 import { isMainThread, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { isTransparent } from '../core/configuration.js';
-import { createEngine } from '../engine/choose.js';
+import { createDatagrams, createEngine } from '../engine/choose.js';
 import { keepCapabilities } from '../sys/capabilities.js';
 import { transparencyCapabilities } from '../sys/transparency.js';
+import { KEPT_BYTES } from './kept-datagrams.js';
 import type { Post } from './mail.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { TcpProxy } from './tcp-proxy.js';
+import { UdpProxy } from './udp-proxy.js';
 
 if (isMainThread || parentPort === null) throw new Error('proxy/worker.js runs as a worker thread only');
 const port = parentPort;
@@ -23,9 +26,7 @@ const post: Post = {
 // Here, because the kernel keeps capabilities for each thread, and no other thread can do it for this one.
 if (isTransparent(start.configuration.settings) && transparencyCapabilities().length > 0) keepCapabilities();
 
-const proxy = new TcpProxy(start, post);
-const engine = await createEngine(start.engine, proxy);
-proxy.attach(engine);
+const { proxy, engine } = start.configuration.settings.udp ? await udp() : await tcp();
 if (engine.wakeDescriptor < 0) {
   port.on('message', (message: ToWorker) => {
     arrived.push(message);
@@ -40,3 +41,17 @@ try {
   post.send({ type: 'stopped' });
 }
 port.close();
+
+async function tcp() {
+  const proxy = new TcpProxy(start, post);
+  const engine = await createEngine(start.engine, proxy);
+  proxy.attach(engine);
+  return { proxy, engine };
+}
+
+async function udp() {
+  const proxy = new UdpProxy(start, post, randomInt(2 ** 32), randomInt(2 ** 32));
+  const engine = await createDatagrams(start.engine, proxy, { keptBytes: KEPT_BYTES });
+  proxy.attach(engine);
+  return { proxy, engine };
+}

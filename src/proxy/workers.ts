@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Endpoint } from '../core/address.js';
 import { ClientTable } from '../core/client-table.js';
-import { type Configuration, isTransparent, NONE } from '../core/configuration.js';
+import { type Configuration, isTransparent, MAX_SERVERS, NONE } from '../core/configuration.js';
 import type { Counters } from '../core/counters.js';
 import { ServerState } from '../core/server-state.js';
 import { chooseEngine, type EngineChoice } from '../engine/choose.js';
@@ -17,11 +17,14 @@ import type { ConnectionSnapshot, DataPlane } from './data-plane.js';
 import { ListenerGroup } from './listener-group.js';
 import { changesBetween } from './messages.js';
 import { Transparency } from './transparency.js';
+import { DROP_NAMES, type DropReason, Drops } from './udp-drops.js';
 import { removeStaleSocket } from './unix-path.js';
 import { type SharedStart, WorkerThread } from './worker-thread.js';
 
 /** Descriptors kept for logs, control clients, files and Node itself. */
 const DESCRIPTOR_MARGIN = 64;
+/** UDP sockets that a worker may have to close at the end of a batch. */
+const CLOSING_MARGIN = 64;
 /** A worker that dies this soon after its start is not replaced again: it would only die again. */
 const SHORTEST_LIFE_MS = 1000;
 
@@ -69,10 +72,15 @@ class WorkerDataPlane implements DataPlane {
   #listeners: ListenerGroup | undefined;
   #listening: Endpoint | undefined;
   #isStopping = false;
+  readonly #isUdp: boolean;
+  readonly #drops = Drops.allocate();
+  /** Dropped by the kernel at listeners that are gone. */
+  #overflow = 0;
 
   constructor(options: DataPlaneOptions, choice: EngineChoice) {
     this.#options = options;
     this.#configuration = options.configuration;
+    this.#isUdp = options.configuration.settings.udp;
     this.#module = options.workerModule ?? new URL('./worker.js', import.meta.url);
     this.engine = choice.name;
     this.engineReason = choice.reason;
@@ -92,7 +100,9 @@ class WorkerDataPlane implements DataPlane {
       shortage: new SharedArrayBuffer(4),
       transparency,
       threads: this.threads,
-      connectionCapacity: connectionCapacity(this.threads),
+      connectionCapacity: connectionCapacity(this.threads, this.#isUdp),
+      drops: this.#drops,
+      heard: new SharedArrayBuffer((MAX_SERVERS + 2) * 4),
     };
     this.#noteLimit(options.configuration);
   }
@@ -121,7 +131,9 @@ class WorkerDataPlane implements DataPlane {
       return;
     }
     const { listenBacklog, transparentListen } = this.#configuration.settings;
-    const fresh = ListenerGroup.open(endpoint, listenBacklog, this.threads, transparentListen);
+    const fresh = this.#isUdp
+      ? ListenerGroup.bind(endpoint, this.threads)
+      : ListenerGroup.open(endpoint, listenBacklog, this.threads, transparentListen);
     const before = this.#listeners;
     try {
       await Promise.all(this.#workers.map((worker, place) => askToListen(worker, fresh.lend(place))));
@@ -131,6 +143,7 @@ class WorkerDataPlane implements DataPlane {
     }
     this.#listeners = fresh;
     this.#listening = fresh.endpoint;
+    this.#overflow += before?.overflow() ?? 0;
     before?.close();
   }
 
@@ -141,6 +154,13 @@ class WorkerDataPlane implements DataPlane {
       return answer;
     });
     await Promise.all(reduced);
+  }
+
+  drops(): ReadonlyArray<readonly [DropReason, number]> {
+    if (!this.#isUdp) return [];
+    const drops = new Drops(this.#drops);
+    const overflow = this.#overflow + (this.#listeners?.overflow() ?? 0);
+    return DROP_NAMES.map((name) => [name, name === 'overflow' ? overflow : drops.read(name)]);
   }
 
   idlers(): number {
@@ -233,7 +253,7 @@ class WorkerDataPlane implements DataPlane {
     const wanted = configuration.settings.connectionsMax;
     const capacity = this.#shared.connectionCapacity;
     if (wanted > capacity && wanted !== this.#connectionsMax) {
-      const line = `serving at most ${capacity} connections of ${wanted}: the limit on open files allows no more`;
+      const line = `serving at most ${capacity} ${this.#isUdp ? 'sessions' : 'connections'} of ${wanted}: the limit on open files allows no more`;
       this.#options.log(`${line} (raise it with ulimit -n)`);
     }
     this.#connectionsMax = wanted;
@@ -266,13 +286,15 @@ function sharesDescriptors(): boolean {
 }
 
 /**
- * Connections that the descriptor limit has room for, beside what is open already: two descriptors each, and where
- * several workers accept at once a third for those that one has accepted ahead of its turn.
+ * Connections that the descriptor limit has room for, beside what is open already. TCP: two descriptors each, and where
+ * several workers accept at once a third for those that one has accepted ahead of its turn. UDP: one each, and some
+ * for each worker that are closed a moment after their session has ended.
  */
-function connectionCapacity(threads: number): number {
+function connectionCapacity(threads: number, isUdp: boolean): number {
   if (!sharesDescriptors()) return Number.MAX_SAFE_INTEGER;
-  const each = threads === 1 ? 2 : 3;
-  return Math.max(1, Math.floor((raiseFileLimit() - openDescriptors() - DESCRIPTOR_MARGIN) / each));
+  const spare = openDescriptors() + DESCRIPTOR_MARGIN;
+  if (isUdp) return Math.max(1, raiseFileLimit() - spare - threads * CLOSING_MARGIN);
+  return Math.max(1, Math.floor((raiseFileLimit() - spare) / (threads === 1 ? 2 : 3)));
 }
 
 function openDescriptors(): number {

@@ -19,6 +19,10 @@ export interface Libc {
   connect(fd: number, address: number, length: number): number;
   send(fd: number, data: number, length: number, flags: number): number;
   recv(fd: number, data: number, length: number, flags: number): number;
+  recvmsg(fd: number, message: number, flags: number): number;
+  sendmsg(fd: number, message: number, flags: number): number;
+  recvmmsg(fd: number, messages: number, count: number, flags: number, timeout: number): number;
+  sendmmsg(fd: number, messages: number, count: number, flags: number): number;
   getpeername(fd: number, address: number, length: number): number;
   getsockname(fd: number, address: number, length: number): number;
   getsockopt(fd: number, level: number, option: number, value: number, length: number): number;
@@ -61,6 +65,10 @@ const prototypes: Record<keyof Libc, string> = {
   connect: 'int connect(int, uintptr_t, unsigned int)',
   send: 'long send(int, uintptr_t, size_t, int)',
   recv: 'long recv(int, uintptr_t, size_t, int)',
+  recvmsg: 'long recvmsg(int, uintptr_t, int)',
+  sendmsg: 'long sendmsg(int, uintptr_t, int)',
+  recvmmsg: 'int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)',
+  sendmmsg: 'int sendmmsg(int, uintptr_t, unsigned int, int)',
   getpeername: 'int getpeername(int, uintptr_t, uintptr_t)',
   getsockname: 'int getsockname(int, uintptr_t, uintptr_t)',
   getsockopt: 'int getsockopt(int, int, int, uintptr_t, uintptr_t)',

@@ -58,7 +58,21 @@ const rows: readonly Row[] = [
     status: 2,
     says: /^pen: -O "acl 1 maybe 10\.0\.0\.1": .*maybe/,
   },
-  { when: '-U is asked for', args: ['-U', ...good], status: 2, says: /^pen: -U: UDP is not available yet/ },
+  { when: '-H is asked for', args: ['-H', ...good], status: 2, says: /^pen: -H: HTTP headers are not available yet/ },
+  {
+    when: '-U has a Unix socket for a server',
+    isLate: true,
+    args: ['-U', '127.0.0.1:0', '/run/back'],
+    status: 2,
+    says: /^pen: a server of UDP cannot be a Unix socket/,
+  },
+  {
+    when: '-U is to listen on a Unix socket',
+    isLate: true,
+    args: ['-U', '/run/front', '127.0.0.1:53'],
+    status: 2,
+    says: /^pen: cannot listen on a Unix socket for UDP/,
+  },
   {
     when: 'a host does not resolve',
     isLate: true,

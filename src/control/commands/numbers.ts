@@ -121,6 +121,30 @@ const rows: readonly NumberRow[] = [
     help: 'length of the listen queue, from the next listen on (-q)',
     isNew: true,
   },
+  {
+    name: 'udp_timeout',
+    key: 'udpTimeoutSec',
+    argument: 'SEC',
+    min: 1,
+    section: 'UDP',
+    help: 'seconds without a datagram after which a session is over',
+    isNew: true,
+  },
+  {
+    name: 'udp_responses',
+    key: 'udpResponses',
+    section: 'UDP',
+    help: 'answers to each datagram of the client after which a session is over, 0 = only silence ends it',
+    isNew: true,
+  },
+  {
+    name: 'udp_expect',
+    key: 'udpExpectSec',
+    argument: 'SEC',
+    section: 'UDP',
+    help: 'seconds within which a server must answer somebody once it has been asked, else it has failed; 0 = it need not',
+    isNew: true,
+  },
 ];
 
 /** `idlers` answers with what there is, too; `pending_max` answers nothing. */

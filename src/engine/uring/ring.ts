@@ -123,6 +123,17 @@ export class Ring {
     this.#prep(uapi.IORING_OP_READ, fd, 0, address, length, 0, dataLow, dataHigh, 0);
   }
 
+  /** Reports each time one of the poll(2) bits `events` comes true, until it is removed or IORING_CQE_F_MORE is missing. */
+  prepPollMultishot(fd: number, events: number, dataLow: number, dataHigh: number): void {
+    this.#prep(uapi.IORING_OP_POLL_ADD, fd, 0, 0, uapi.IORING_POLL_ADD_MULTI, events, dataLow, dataHigh, 0);
+  }
+
+  /** Ends the poll with that user data (an exact number); completes only if there is none. */
+  prepPollRemove(data: number, dataLow: number, dataHigh: number): void {
+    const head = uapi.IORING_OP_POLL_REMOVE | (uapi.IOSQE_CQE_SKIP_SUCCESS << 8);
+    this.#prep(head, -1, 0, data, 0, 0, dataLow, dataHigh, 0);
+  }
+
   /** Cancels every operation of the ring. */
   prepCancelAll(dataLow: number, dataHigh: number): void {
     const flags = uapi.IORING_ASYNC_CANCEL_ANY | uapi.IORING_ASYNC_CANCEL_ALL;

@@ -1,6 +1,8 @@
 /** From <linux/io_uring.h> (the header is dual-licensed MIT); names are the kernel's. */
 
 // Opcodes (enum io_uring_op).
+export const IORING_OP_POLL_ADD = 6;
+export const IORING_OP_POLL_REMOVE = 7;
 export const IORING_OP_ACCEPT = 13;
 export const IORING_OP_ASYNC_CANCEL = 14;
 export const IORING_OP_CONNECT = 16;
@@ -28,6 +30,10 @@ export const IORING_REGISTER_PBUF_RING = 22; // 5.19
 
 // Submission entry flags (IOSQE_*), in the byte after the opcode.
 export const IOSQE_BUFFER_SELECT = 1 << 5;
+export const IOSQE_CQE_SKIP_SUCCESS = 1 << 6; // 5.17
+
+// In the length of IORING_OP_POLL_ADD.
+export const IORING_POLL_ADD_MULTI = 1 << 0; // 5.13
 
 // ioprio of IORING_OP_ACCEPT, IORING_OP_RECV and IORING_OP_SEND.
 export const IORING_ACCEPT_MULTISHOT = 1 << 0; // 5.19

@@ -1,0 +1,560 @@
+/**
+ * One worker's UDP proxy: what happens to a datagram. docs/internals/udp.md tells it in order. A client's datagrams belong
+ * to a session, which has one server and one socket to it; the engine reports, the balancer chooses, this file decides
+ * when sessions begin, move and end.
+ *
+ * Hot path: positional numbers, no objects, no closures.
+ */
+import type { Endpoint } from '../core/address.js';
+import { Balancer } from '../core/balancer.js';
+import { ClientTable } from '../core/client-table.js';
+import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, NONE, type Settings } from '../core/configuration.js';
+import { ServerState } from '../core/server-state.js';
+import { ServerTable } from '../core/server-table.js';
+import { TimerWheel } from '../core/timer-wheel.js';
+import type { DatagramHandler, Datagrams } from '../engine/datagrams.js';
+import { ERRNO } from '../sys/errno.js';
+import { isOurFault, isShortage } from './connect-error.js';
+import { ConnectionTable } from './connection-table.js';
+import { KeptDatagrams } from './kept-datagrams.js';
+import { Mail, type Orders, type Post } from './mail.js';
+import type { WorkerStart } from './messages.js';
+import { ServerEpochs } from './server-epochs.js';
+import { sourceFor } from './source.js';
+import { DROP, Drops } from './udp-drops.js';
+import { UdpSessionTable } from './udp-session-table.js';
+import { UdpTraffic } from './udp-traffic.js';
+
+const TICK_MS = 100;
+/** Rows that are looked at, and sessions that are moved, a turn when a server has failed. */
+const SWEEP_ROWS = 8192;
+const SWEEP_MOVES = 256;
+/** The main thread is not asked for a place more often, however many datagrams want one. */
+const ASK_MS = 10;
+
+export class UdpProxy implements DatagramHandler, Orders {
+  #engine!: Datagrams;
+  #kept!: KeptDatagrams;
+  readonly #post: Post;
+  readonly #mail: Mail;
+  readonly #rows: ConnectionTable;
+  readonly #sessions: UdpSessionTable;
+  readonly #state: ServerState;
+  readonly #servers: ServerTable;
+  readonly #clients: ClientTable;
+  readonly #balancer: Balancer;
+  readonly #traffic: UdpTraffic;
+  readonly #drops: Drops;
+  readonly #epochs = new ServerEpochs();
+  /** When each server was last heard of, by any worker: whole milliseconds, by slot. */
+  readonly #heardMs: Int32Array;
+  readonly #threads: number;
+  readonly #capacity: number;
+  /** Two timers a session: silence, and an expected answer. */
+  #wheel!: TimerWheel;
+  #timers = 2048;
+  #settings: Settings;
+  #timeoutMs = 0;
+  #expectMs = 0;
+  /** Each datagram is chosen for anew. */
+  #spreads = false;
+  /** Session of each socket. */
+  #owner = new Int32Array(1024).fill(NONE);
+  #listener = NONE;
+  #nextListener = NONE;
+  /** Row that the search for sessions of failed servers goes on from; NONE: there is no search. */
+  #sweepAt = NONE;
+  #askAgainMs = 0;
+  #wakeAt = Infinity;
+  readonly #address = new Int32Array(4);
+
+  /** `key0` and `key1` (32 bits each) are random and kept to ourselves. */
+  constructor(start: WorkerStart, post: Post, key0: number, key1: number) {
+    this.#post = post;
+    this.#mail = new Mail(start, post);
+    this.#rows = new ConnectionTable(start.connections);
+    this.#sessions = new UdpSessionTable(this.#rows, key0, key1);
+    this.#state = new ServerState(start.servers);
+    this.#servers = new ServerTable(this.#state);
+    this.#clients = new ClientTable(start.clients);
+    this.#balancer = new Balancer(this.#servers, this.#clients);
+    this.#traffic = new UdpTraffic(this.#sessions, this.#state, this.#clients);
+    this.#drops = new Drops(start.drops);
+    this.#heardMs = new Int32Array(start.heard);
+    this.#threads = start.threads;
+    this.#capacity = start.connectionCapacity;
+    this.#settings = start.configuration.settings;
+  }
+
+  /** To be called once, before the engine runs. */
+  attach(engine: Datagrams): void {
+    this.#engine = engine;
+    this.#kept = new KeptDatagrams(engine.memory);
+    this.#wheel = new TimerWheel(this.#timers, TICK_MS, engine.now());
+    this.configure(this.#mail.configuration);
+  }
+
+  listening(listener: number, result: number): void {
+    if (listener !== this.#nextListener) return;
+    this.#nextListener = NONE;
+    if (result < 0) {
+      this.#post.send({ type: 'listenFailed', errno: -result });
+      return;
+    }
+    if (this.#listener !== NONE) {
+      // Their clients wait for answers from the old address.
+      this.#endAll();
+      this.#engine.close(this.#listener);
+    }
+    this.#listener = listener;
+    this.#post.send({ type: 'listening', endpoint: this.#engine.boundTo(listener) });
+  }
+
+  arrived(_listener: number, at: number, length: number): void {
+    if (this.#mail.hasCome()) this.readMail();
+    const { words, port } = this.#engine.sender;
+    let server = NONE;
+    if (this.#spreads) {
+      server = this.#balancer.pick(words, port, this.#engine.now());
+      if (server === NONE) {
+        this.#drops.add(this.#balancer.admits(words, false) ? DROP.no_server : DROP.denied);
+        return;
+      }
+    }
+    let row = this.#sessions.find(words, port, this.#engine.local, server);
+    if (row !== NONE && this.#hasLostServer(row)) {
+      this.#finish(row);
+      row = NONE;
+    }
+    if (row === NONE) row = this.#open(words, port, server);
+    else if (this.#isAvoided(row) && !this.#rehome(row)) return;
+    if (row !== NONE) this.#forward(row, at, length);
+  }
+
+  answered(socket: number, at: number, length: number): void {
+    const row = this.#owner[socket];
+    if (row === NONE) return;
+    const now = this.#engine.now();
+    const sessions = this.#sessions;
+    const rows = this.#rows;
+    this.#engine.reply(this.#listener, row, at, length);
+    sessions.waitingSinceMs[row] = 0;
+    sessions.keptAt[row] = NONE;
+    rows.firstServer[row] = NONE;
+    rows.lastActiveMs[row] = now;
+    sessions.touch(row);
+    this.#traffic.received(row, length, now);
+    if (this.#expectMs > 0) Atomics.store(this.#heardMs, rows.server[row], now);
+    const answers = sessions.answers[row] + 1;
+    sessions.answers[row] = answers;
+    const { udpResponses } = this.#settings;
+    if (udpResponses > 0 && answers >= udpResponses * sessions.requests[row]) this.#finish(row);
+  }
+
+  failed(socket: number, error: number): void {
+    const row = this.#owner[socket];
+    if (row !== NONE && blamesServer(error) && this.#serverFailed(row)) this.#sendKept(row);
+  }
+
+  unsent(tag: number, isReply: boolean, at: number, length: number, error: number): void {
+    if (isReply || !this.#sessions.isOpen(tag)) {
+      this.#drops.add(DROP.unsent);
+    } else if (error === -ERRNO.ECANCELED) {
+      // The session has moved meanwhile.
+      this.#sendAgain(tag, at, length);
+    } else if (blamesServer(error)) {
+      // What the error is about was sent before; this one has not been tried.
+      this.#serverFailed(tag);
+      if (this.#sessions.isOpen(tag)) this.#sendAgain(tag, at, length);
+    } else {
+      this.#drops.add(DROP.unsent);
+    }
+  }
+
+  truncated(): void {
+    this.#drops.add(DROP.truncated);
+  }
+
+  timer(nowMs: number): void {
+    this.#wakeAt = Infinity;
+    this.#wheel.expire(nowMs, this.#expired);
+    if (nowMs >= this.#traffic.dueMs()) this.#traffic.tell();
+  }
+
+  turn(nowMs: number): void {
+    this.#sessions.rest();
+    if (this.#mail.hasCome()) this.readMail();
+    if (this.#sweepAt !== NONE) this.#sweep();
+    const soon = this.#sweepAt === NONE ? Infinity : nowMs;
+    const wakeAt = Math.min(this.#wheel.nextDeadline(), this.#traffic.dueMs(), soon);
+    if (wakeAt !== this.#wakeAt) {
+      this.#wakeAt = wakeAt;
+      this.#engine.wakeAt(wakeAt);
+    }
+  }
+
+  /** To a session's server, whose turn it is to answer. */
+  #forward(row: number, at: number, length: number): void {
+    const now = this.#engine.now();
+    const sessions = this.#sessions;
+    this.#engine.send(this.#rows.serverSocket[row], at, length, row);
+    sessions.keptAt[row] = this.#kept.keep(at, length);
+    sessions.keptLength[row] = length;
+    sessions.requests[row] += 1;
+    this.#rows.firstServer[row] = NONE;
+    this.#rows.lastActiveMs[row] = now;
+    sessions.touch(row);
+    this.#traffic.sent(row, length, now);
+    if (sessions.waitingSinceMs[row] === 0) {
+      sessions.waitingSinceMs[row] = now;
+      if (this.#expectMs > 0) this.#wheel.arm(2 * row + 1, now + this.#expectMs);
+    }
+  }
+
+  /** A session for the sender of the datagram at hand, at `wanted` or at the server of its own; NONE: counted why not. */
+  #open(peer: Int32Array, port: number, wanted: number): number {
+    const balancer = this.#balancer;
+    const now = this.#engine.now();
+    const isAdmitted = balancer.admits(peer, false);
+    if (!isAdmitted && !this.#servers.holds(ABUSE_SLOT)) {
+      this.#drops.add(DROP.denied);
+      return NONE;
+    }
+    if (!this.#takePlace()) return NONE;
+    // Clients that client_acl denies are not remembered: they would push out those that are served.
+    const client = isAdmitted ? this.#clients.visit(peer, now, this.#settings.trackingSec * 1000) : NONE;
+    const generation = this.#clients.visitGeneration;
+    const server =
+      wanted === NONE ? balancer.choose(client, peer, port, false, now) : balancer.enter(wanted, peer, now);
+    if (server < 0) {
+      this.#state.releaseConnection();
+      this.#drops.add(DROP.no_server);
+      return NONE;
+    }
+    this.#servers.settled(server);
+    const row = this.#sessions.open(peer, port, this.#engine.local, wanted);
+    if (row === NONE) {
+      this.#servers.leave(server);
+      this.#state.releaseConnection();
+      this.#drops.add(DROP.no_place);
+      return NONE;
+    }
+    this.#reserveTimers(row);
+    this.#rows.client[row] = client;
+    this.#rows.clientGeneration[row] = generation;
+    this.#rows.lastActiveMs[row] = now;
+    if (!this.#settle(row, server)) return NONE;
+    this.#engine.keepPath(row);
+    if (client !== NONE) this.#clients.addConnect(client, generation);
+    this.#wheel.arm(2 * row, now + this.#timeoutMs);
+    return row;
+  }
+
+  /** One of the -x places; if they are all taken the session that was silent longest makes room. */
+  #takePlace(): boolean {
+    for (;;) {
+      if (this.#state.tryTakeConnection(this.#limit())) return true;
+      const oldest = this.#sessions.oldest();
+      if (oldest === NONE) break;
+      this.#drops.add(DROP.evicted);
+      this.#finish(oldest);
+    }
+    // All of them are other workers': one that has more than its share is asked to give one up.
+    this.#drops.add(DROP.no_place);
+    const now = this.#engine.now();
+    if (now >= this.#askAgainMs) {
+      this.#askAgainMs = now + ASK_MS;
+      this.#post.send({ type: 'placesFree' });
+    }
+    return false;
+  }
+
+  nudged(): void {
+    if (this.#sessions.size <= Math.floor(this.#limit() / this.#threads)) return;
+    this.#drops.add(DROP.evicted);
+    this.#finish(this.#sessions.oldest());
+  }
+
+  #limit(): number {
+    return Math.min(this.#settings.connectionsMax, this.#capacity);
+  }
+
+  /**
+   * Connects the session to `server`, where a place has been taken, or to the next one if that cannot be reached at all.
+   * False: the session has ended, and why is counted.
+   */
+  #settle(row: number, server: number): boolean {
+    const first = server;
+    const address = this.#loadAddress(row);
+    for (let at = server; ; ) {
+      const socket = this.#connect(row, at);
+      if (socket >= 0) {
+        this.#enter(row, at, socket);
+        return true;
+      }
+      this.#servers.leave(at);
+      if (isShortage(socket) || isOurFault(socket)) {
+        this.#drops.add(DROP.no_socket);
+        break;
+      }
+      const now = this.#engine.now();
+      const next = this.#balancer.failover(at, first, address, false, now);
+      if (next < 0) {
+        this.#drops.add(DROP.unreachable);
+        break;
+      }
+      this.#servers.failed(at, now);
+      this.#servers.settled(next);
+      at = next;
+    }
+    this.#finish(row);
+    return false;
+  }
+
+  /** A socket to the server, or -errno; where descriptors have run out the oldest session gives up its own. */
+  #connect(row: number, server: number): number {
+    const endpoint = this.#servers.spec(server).endpoint as Endpoint;
+    const source = sourceFor(endpoint, this.#settings.source);
+    const socket = this.#engine.connect(endpoint, source);
+    if (socket !== -ERRNO.EMFILE && socket !== -ERRNO.ENFILE && socket !== -ERRNO.EAGAIN) return socket;
+    const oldest = this.#sessions.oldest();
+    if (oldest === NONE || oldest === row) return socket;
+    this.#drops.add(DROP.evicted);
+    this.#finish(oldest);
+    return this.#engine.connect(endpoint, source);
+  }
+
+  /** The session is at this server from now on. */
+  #enter(row: number, server: number, socket: number): void {
+    const rows = this.#rows;
+    rows.server[row] = server;
+    rows.serverSocket[row] = socket;
+    this.#sessions.epoch[row] = this.#epochs.of(server);
+    this.#own(socket, row);
+    this.#state.addConnect(server);
+    const client = rows.client[row];
+    if (client !== NONE && server !== EMERGENCY_SLOT && server !== ABUSE_SLOT) {
+      this.#clients.assign(client, server, rows.clientGeneration[row]);
+    }
+  }
+
+  /** Another server, or none, stands in the slot of the one that it came to. */
+  #hasLostServer(row: number): boolean {
+    return this.#sessions.epoch[row] !== this.#epochs.of(this.#rows.server[row]);
+  }
+
+  /** Its server is blacklisted. */
+  #isAvoided(row: number): boolean {
+    const until = this.#state.blacklistedUntil(this.#rows.server[row]);
+    return until !== 0 && until > this.#engine.now() && !this.#settings.stubborn;
+  }
+
+  /**
+   * The server of this session has failed: it is blacklisted and its sessions move to others. The last server is not
+   * given up: there is nobody to take its place, and it may be back for the next datagram. True if this session moved.
+   */
+  #serverFailed(row: number): boolean {
+    const rows = this.#rows;
+    const server = rows.server[row];
+    const now = this.#engine.now();
+    const next = this.#nextServer(row);
+    if (next < 0) {
+      this.#drops.add(DROP.unreachable);
+      this.#state.addFailure(server);
+      this.#sessions.waitingSinceMs[row] = 0;
+      return false;
+    }
+    const wasListed = this.#state.blacklistedUntil(server) > now;
+    this.#servers.failed(server, now);
+    if (!wasListed) this.#sweepAt = 0;
+    return this.#move(row, next);
+  }
+
+  /** Another server for a session whose own cannot serve it any more; if there is none the session ends. */
+  #rehome(row: number): boolean {
+    const next = this.#nextServer(row);
+    if (next >= 0) return this.#move(row, next);
+    this.#drops.add(DROP.no_server);
+    this.#finish(row);
+    return false;
+  }
+
+  /** The next server for a session, with a place taken there; negative if there is none. */
+  #nextServer(row: number): number {
+    const rows = this.#rows;
+    const server = rows.server[row];
+    // Where a walk began ends it; an answer and a new datagram begin another.
+    if (rows.firstServer[row] === NONE) rows.firstServer[row] = server;
+    const address = this.#loadAddress(row);
+    const next = this.#balancer.failover(server, rows.firstServer[row], address, false, this.#engine.now());
+    if (next >= 0) this.#servers.settled(next);
+    return next;
+  }
+
+  /** To `next`, where a place has been taken. False: the session has ended. */
+  #move(row: number, next: number): boolean {
+    this.#leaveServer(row);
+    this.#sessions.changeServer(row, next);
+    return this.#settle(row, next);
+  }
+
+  #sendKept(row: number): void {
+    const at = this.#kept.find(this.#sessions.keptAt[row]);
+    if (at >= 0) this.#sendAgain(row, at, this.#sessions.keptLength[row]);
+  }
+
+  /** To the server that the session has now. The client has sent it once, so only the server's count grows. */
+  #sendAgain(row: number, at: number, length: number): void {
+    this.#engine.send(this.#rows.serverSocket[row], at, length, row);
+    this.#state.addSent(this.#rows.server[row], length);
+  }
+
+  /** Moves the sessions of servers that have failed, some a turn, so that those of others need not wait. */
+  #sweep(): void {
+    const end = Math.min(this.#rows.highWater, this.#sweepAt + SWEEP_ROWS);
+    let moves = 0;
+    let row = this.#sweepAt;
+    for (; row < end && moves < SWEEP_MOVES; row++) {
+      if (!this.#sessions.isOpen(row) || !this.#isAvoided(row)) continue;
+      moves++;
+      const isWaiting = this.#sessions.waitingSinceMs[row] !== 0;
+      if (this.#rehome(row) && isWaiting) this.#sendKept(row);
+    }
+    this.#sweepAt = row < this.#rows.highWater ? row : NONE;
+  }
+
+  /** The one end of every session: gives back what it holds. */
+  #finish(row: number): void {
+    this.#leaveServer(row);
+    this.#wheel.cancel(2 * row);
+    this.#wheel.cancel(2 * row + 1);
+    this.#sessions.close(row);
+    this.#state.releaseConnection();
+  }
+
+  #leaveServer(row: number): void {
+    const rows = this.#rows;
+    const socket = rows.serverSocket[row];
+    this.#traffic.tellOf(row);
+    if (socket === NONE) return;
+    this.#servers.leave(rows.server[row]);
+    this.#owner[socket] = NONE;
+    rows.serverSocket[row] = NONE;
+    rows.server[row] = NONE;
+    this.#engine.close(socket);
+  }
+
+  readonly #expired = (timer: number): void => {
+    const row = timer >> 1;
+    if ((timer & 1) === 0) this.#checkSilence(row);
+    else this.#checkAnswer(row);
+  };
+
+  #checkSilence(row: number): void {
+    const until = this.#rows.lastActiveMs[row] + this.#timeoutMs;
+    // A session that outlives this must not keep the emergency server for ever.
+    if (until > this.#engine.now() && this.#rows.server[row] !== EMERGENCY_SLOT) this.#wheel.arm(2 * row, until);
+    else this.#finish(row);
+  }
+
+  /** A server that has answered somebody since is well; a client's question may be one that nobody answers. */
+  #checkAnswer(row: number): void {
+    const since = this.#sessions.waitingSinceMs[row];
+    if (since === 0 || this.#expectMs === 0) return;
+    const now = this.#engine.now();
+    if (since + this.#expectMs > now) {
+      this.#wheel.arm(2 * row + 1, since + this.#expectMs);
+    } else if (((Atomics.load(this.#heardMs, this.#rows.server[row]) - Math.floor(since)) | 0) > 0) {
+      this.#sessions.waitingSinceMs[row] = 0;
+    } else if (this.#serverFailed(row)) {
+      this.#sendKept(row);
+      this.#sessions.waitingSinceMs[row] = now;
+      this.#wheel.arm(2 * row + 1, now + this.#expectMs);
+    }
+  }
+
+  #reserveTimers(row: number): void {
+    if (2 * row + 1 < this.#timers) return;
+    this.#timers = 2 ** Math.ceil(Math.log2(2 * row + 2));
+    this.#wheel.grow(this.#timers);
+  }
+
+  /** The client's address in a scratch array that the next call overwrites. */
+  #loadAddress(row: number): Int32Array {
+    for (let i = 0; i < 4; i++) this.#address[i] = this.#rows.peer[row * 4 + i];
+    return this.#address;
+  }
+
+  #own(socket: number, row: number): void {
+    if (socket >= this.#owner.length) {
+      const grown = new Int32Array(2 ** Math.ceil(Math.log2(socket + 1))).fill(NONE);
+      grown.set(this.#owner);
+      this.#owner = grown;
+    }
+    this.#owner[socket] = row;
+  }
+
+  /** Does what the main thread has written, all of it. */
+  readMail(): void {
+    this.#mail.read(this);
+  }
+
+  configure(configuration: Configuration): void {
+    const { settings } = configuration;
+    const timeoutMs = settings.udpTimeoutSec * 1000;
+    const isShorter = timeoutMs < this.#timeoutMs;
+    this.#settings = settings;
+    this.#timeoutMs = timeoutMs;
+    this.#expectMs = settings.udpExpectSec * 1000;
+    this.#spreads = settings.roundRobin && !settings.hash && !settings.weight;
+    this.#balancer.configure(configuration);
+    this.#epochs.configure(configuration);
+    const { configuration: before } = this.#mail;
+    if (isShorter || configuration.acls !== before.acls || settings.clientAcl !== before.settings.clientAcl) {
+      this.#reviewSessions();
+    }
+  }
+
+  /** Ends those that would not be there under the present settings. */
+  #reviewSessions(): void {
+    for (let row = 0; row < this.#rows.highWater; row++) {
+      if (!this.#sessions.isOpen(row)) continue;
+      const isDenied = !this.#balancer.admits(this.#loadAddress(row), false);
+      if (isDenied !== (this.#rows.server[row] === ABUSE_SLOT)) this.#finish(row);
+      else this.#checkSilence(row);
+    }
+  }
+
+  listen(endpoint: Endpoint, descriptor: number | undefined): void {
+    this.#nextListener =
+      descriptor === undefined ? this.#engine.listen(endpoint) : this.#engine.adopt(descriptor, endpoint);
+  }
+
+  closeByHand(row: number): void {
+    if (row < this.#rows.highWater && this.#sessions.isOpen(row)) this.#finish(row);
+  }
+
+  stop(): void {
+    this.#endAll();
+    this.#traffic.tell();
+    if (this.#listener !== NONE) this.#engine.close(this.#listener);
+    this.#listener = NONE;
+    this.#engine.stop();
+  }
+
+  #endAll(): void {
+    for (let row = this.#sessions.oldest(); row !== NONE; row = this.#sessions.oldest()) this.#finish(row);
+  }
+}
+
+/** The network says that the server cannot be reached; anything else is about this host or this datagram. */
+function blamesServer(error: number): boolean {
+  const errno = -error;
+  return (
+    errno === ERRNO.ECONNREFUSED ||
+    errno === ERRNO.EHOSTUNREACH ||
+    errno === ERRNO.ENETUNREACH ||
+    errno === ERRNO.ETIMEDOUT ||
+    errno === ERRNO.EPROTO
+  );
+}
