@@ -1,5 +1,6 @@
 /** Competitors under the same load, in turn, round after round. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { loadByDnsperf } from './load/dnsperf.js';
 import { loadByWrk } from './load/wrk.js';
 import { cpuBetween, readCpu, readMemory } from './measure.js';
 import { startCompetitor } from './rivals/rivals.js';
@@ -13,7 +14,8 @@ import { median, ratios } from './statistics.js';
  * @property {import('./options.js').Options} options
  * @property {import('./machine.js').Cores} cores
  * @property {import('./backend.js').Backend} backend
- * @property {Competitor[]} competitors
+ * @property {Competitor[]} competitors who balance TCP
+ * @property {Competitor[]} udpCompetitors
  * @property {(line: string) => void} say
  */
 
@@ -28,6 +30,7 @@ import { median, ratios } from './statistics.js';
  * @property {number} errors
  */
 
+/** @typedef {{ port: number, outstanding: number }} DnsLoad the name server behind it all, questions at a time */
 /** @typedef {{ competitor: Competitor, turns: Turn[], peak: number }} Result */
 
 const WARM_UP_SECONDS = 2;
@@ -40,27 +43,34 @@ const WARM_UP_SECONDS = 2;
  * @param {number} load.connections
  * @param {string} [load.path]
  * @param {boolean} [load.perConnection]
+ * @param {DnsLoad} [load.dns] questions instead of requests
  * @returns {Promise<Result[]>}
  */
-export async function contest(bench, { competitors, connections, path, perConnection }) {
-  const { cores, backend, options } = bench;
+export async function contest(bench, { competitors, connections, path, perConnection, dns }) {
+  const { cores, options } = bench;
+  const backend = dns ?? bench.backend;
   const started = [];
-  const load = { core: cores.load, connections, path, perConnection };
+  const run = (/** @type {number} */ port, /** @type {number} */ seconds) =>
+    dns
+      ? loadByDnsperf(port, { core: cores.load, clients: connections, outstanding: dns.outstanding, seconds })
+      : loadByWrk(port, { core: cores.load, connections, path, perConnection, seconds });
   for (const competitor of competitors) {
     const setup = {
       servers: [`127.0.0.1:${backend.port}`],
-      connections: 500,
+      connections: Math.max(500, connections),
       clients: 2048,
       core: cores.balancer,
       directPort: backend.port,
+      udp: dns !== undefined,
+      tracks: dns !== undefined,
     };
     started.push({ ...(await startCompetitor(competitor, setup)), turns: /** @type {Turn[]} */ ([]) });
   }
-  for (const { port } of started) await loadByWrk(port, { ...load, seconds: WARM_UP_SECONDS });
+  for (const { port } of started) await run(port, WARM_UP_SECONDS);
   for (let round = 0; round < options.rounds; round++) {
     for (const place of started.keys()) {
       const { competitor, program, port, turns } = started[(place + round) % started.length];
-      const turn = await takeTurn(program?.pid, () => loadByWrk(port, { ...load, seconds: options.seconds }));
+      const turn = await takeTurn(program?.pid, () => run(port, options.seconds));
       turns.push(turn);
       bench.say(`  ${round + 1}  ${competitor.label.padEnd(24)} ${turnText(turn)}`);
     }

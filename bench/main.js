@@ -9,7 +9,7 @@ import { DEFAULT_ROUNDS, parseOptions, USAGE } from './options.js';
 import { endAll } from './program.js';
 import { writeResults } from './results.js';
 import { packageVersion } from './rivals/package-version.js';
-import { findCompetitors, startCompetitor } from './rivals/rivals.js';
+import { balancesTcp, balancesUdp, findCompetitors, startCompetitor } from './rivals/rivals.js';
 import { tableText } from './table.js';
 
 for (const [signal, status] of /** @type {const} */ ([
@@ -55,7 +55,15 @@ async function main() {
 
   const start = Date.now();
   const backend = await startBackend(cores.backend);
-  const bench = { options, cores, competitors: await thatWork(competitors, cores, backend), backend, say: console.log };
+  const bench = {
+    options,
+    cores,
+    competitors: await thatWork(competitors.filter(balancesTcp), cores, backend),
+    // Whoever does not work shows it in the case.
+    udpCompetitors: competitors.filter(balancesUdp),
+    backend,
+    say: console.log,
+  };
   /** @type {import('./report.js').Section[]} */
   const sections = [];
   for (const entry of CASES.filter(({ name }) => options.cases.length === 0 || options.cases.includes(name))) {

@@ -20,7 +20,7 @@ export const USAGE = `usage: npm run bench [-- CASE...] [-- OPTION...]
 
   --rounds N        rounds, in each of which every competitor has its turn (${DEFAULT_ROUNDS})
   --seconds S       seconds of load per turn, whole (${DEFAULT_SECONDS})
-  --rivals A,B      only these: uring epoll poll node pen haproxy nginx direct
+  --rivals A,B      only these: uring epoll poll node pen haproxy nginx dnsdist direct
   --against DIR     another checkout, built: its engines compete as "ENGINE@DIR", and are
                     the yardstick if there are no rivals; may be repeated
   --write           write results and README even if the run was not a full one

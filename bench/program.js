@@ -3,6 +3,7 @@
  * their master, and gets SIGTERM from the kernel if the benchmark itself is killed.
  */
 import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -110,18 +111,37 @@ export class Program {
   }
 
   /**
+   * Returns when a question comes back answered; throws as `listens` does.
+   * @param {number} port
+   */
+  async answersDns(port) {
+    const deadline = Date.now() + READY_MS;
+    while (Date.now() < deadline && !this.#hasEnded) if (await hasAnswer(port)) return;
+    throw new Error(`${this.#name} does not answer on port ${port}: ${this.output.slice(-400).trim()}`);
+  }
+
+  /**
    * Sends a message to a program of our own and returns its answer.
    * @param {object} message
    * @returns {Promise<any>}
    */
   ask(message) {
+    const answer = this.says();
+    this.#child.send(message);
+    return answer;
+  }
+
+  /**
+   * The next message of a program of our own that speaks first.
+   * @returns {Promise<any>}
+   */
+  says() {
     return new Promise((resolve, reject) => {
       const died = () => reject(new Error(`${this.#name} has ended: ${this.output.slice(-400).trim()}`));
-      this.#child.once('exit', died).once('message', (answer) => {
+      this.#child.once('exit', died).once('message', (message) => {
         this.#child.off('exit', died);
-        resolve(answer);
+        resolve(message);
       });
-      this.#child.send(message);
     });
   }
 
@@ -157,5 +177,23 @@ function canConnect(port) {
       socket.destroy();
       resolve(true);
     }).on('error', () => resolve(false));
+  });
+}
+
+/** RFC 1035 4.1: a header that asks for one name, and `a.example`, type A, class IN. */
+const QUESTION = Buffer.from('123401000001000000000000016107' + '6578616d706c65' + '0000010001', 'hex');
+
+/** @param {number} port */
+function hasAnswer(port) {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    const tell = (/** @type {boolean} */ answer) => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(answer);
+    };
+    const timer = setTimeout(tell, 100, false);
+    socket.on('error', () => {}).once('message', () => tell(true));
+    socket.send(QUESTION, port, '127.0.0.1');
   });
 }

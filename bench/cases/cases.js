@@ -4,6 +4,7 @@ import { bulk } from './bulk.js';
 import { choosing } from './choosing.js';
 import { clients } from './clients.js';
 import { connection } from './connection.js';
+import { dns } from './dns.js';
 import { idle } from './idle.js';
 import { keepAlive } from './keep-alive.js';
 import { servers } from './servers.js';
@@ -16,4 +17,4 @@ import { transparent } from './transparent.js';
  */
 
 /** @type {readonly Case[]} */
-export const CASES = [keepAlive, connection, bulk, idle, servers, clients, transparent, choosing, allocation];
+export const CASES = [keepAlive, connection, bulk, dns, idle, servers, clients, transparent, choosing, allocation];

@@ -15,6 +15,7 @@ function haproxyWith(id, label, extra) {
     id,
     label,
     kind: extra === '' ? 'rival' : 'context',
+    protocols: 'tcp',
     version: packageVersion('haproxy'),
     command(setup) {
       const config = join(scratch, `haproxy-${setup.port}.cfg`);

@@ -30,9 +30,9 @@ worker_processes 1;
 events { worker_connections ${2 * setup.connections + 16}; }
 stream {
   ${extra}
-  proxy_timeout 1h;
+  proxy_timeout ${setup.udp ? '30s' : '1h'};
   upstream bench { ${setup.servers.map((server) => `server ${server};`).join(' ')} }
-  server { listen 127.0.0.1:${setup.port}; proxy_pass bench; }
+  server { listen 127.0.0.1:${setup.port}${setup.udp ? ' udp' : ''}; proxy_pass bench; }
 }
 `,
       );

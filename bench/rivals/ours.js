@@ -32,6 +32,7 @@ export async function engines(root, suffix = '') {
         args: [
           ...(setup.nodeFlags ?? []),
           ...[pen, '-f', '-O', engine, ...threads],
+          ...(setup.udp ? ['-U'] : []),
           ...[...(setup.tracks ? [] : ['-r']), '-c', String(setup.clients), '-x', String(setup.connections)],
           ...[`127.0.0.1:${setup.port}`, ...setup.servers],
         ],

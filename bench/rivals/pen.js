@@ -10,7 +10,15 @@ export const cPen = {
   command: (setup) => ({
     file: '/usr/bin/pen',
     args: [
-      ...['-f', ...(setup.tracks ? [] : ['-r']), '-c', String(setup.clients), '-x', String(setup.connections)],
+      ...[
+        '-f',
+        ...(setup.udp ? ['-U'] : []),
+        ...(setup.tracks ? [] : ['-r']),
+        '-c',
+        String(setup.clients),
+        '-x',
+        String(setup.connections),
+      ],
       ...[`127.0.0.1:${setup.port}`, ...setup.servers],
     ],
   }),

@@ -5,6 +5,7 @@
 import { basename } from 'node:path';
 import { ROOT } from '../machine.js';
 import { freePort, Program } from '../program.js';
+import { dnsdist } from './dnsdist.js';
 import { haproxy, haproxySplice } from './haproxy.js';
 import { nginx, nginxLargeBuffer } from './nginx.js';
 import { engines } from './ours.js';
@@ -18,6 +19,7 @@ import { cPen } from './pen.js';
  * @property {number} clients to track
  * @property {boolean} [tracks] clients come back to their server; otherwise servers take turns
  * @property {string[]} [nodeFlags] for ours
+ * @property {boolean} [udp] DNS instead of TCP; clients keep their server
  */
 
 /**
@@ -26,6 +28,7 @@ import { cPen } from './pen.js';
  * @property {string} label
  * @property {'ours' | 'before' | 'rival' | 'context'} kind ratios are formed to the best `rival`; `before` is another checkout
  * @property {string} version empty if it is not installed
+ * @property {'tcp' | 'udp'} [protocols] the only one it balances
  * @property {((setup: Setup) => { file: string, args: string[] }) | undefined} command undefined for the backend itself
  */
 
@@ -37,6 +40,16 @@ const direct = { id: 'direct', label: 'no balancer', kind: 'context', version: '
 /** Tuned for one case, and no yardstick: they stand in that case's table. @type {readonly Competitor[]} */
 export const forBulk = [haproxySplice, nginxLargeBuffer].filter(({ version }) => version !== '');
 
+/** @param {Competitor} competitor */
+export function balancesTcp({ protocols }) {
+  return protocols !== 'udp';
+}
+
+/** @param {Competitor} competitor */
+export function balancesUdp({ protocols }) {
+  return protocols !== 'tcp';
+}
+
 /**
  * Those asked for (empty = all) that can run here.
  * @param {string[]} wanted
@@ -46,7 +59,7 @@ export const forBulk = [haproxySplice, nginxLargeBuffer].filter(({ version }) =>
 export async function findCompetitors(wanted, against) {
   const ours = await engines(ROOT);
   for (const folder of against) ours.push(...(await engines(folder, `@${basename(folder)}`)));
-  const all = [...ours, cPen, haproxy, nginx, direct];
+  const all = [...ours, cPen, haproxy, nginx, dnsdist, direct];
   const unknown = wanted.find((id) => !all.some((competitor) => competitor.id === id));
   if (unknown !== undefined)
     throw new Error(`no rival '${unknown}' (there are: ${all.map(({ id }) => id).join(', ')})`);
@@ -68,6 +81,6 @@ export async function startCompetitor(competitor, options) {
   const port = await freePort();
   const { file, args } = competitor.command({ ...options, port });
   const program = new Program(file, args, { core: options.core });
-  await program.listens(port);
+  await (options.udp ? program.answersDns(port) : program.listens(port));
   return { competitor, program, port };
 }
