@@ -153,14 +153,18 @@ export class NodeDatagrams implements Datagrams {
       recvBufferSize: BUFFER_BYTES,
     });
     const number = this.#number(socket);
-    // Node tells it at once where it is given a descriptor; nobody expects to be called by `adopt`.
-    socket.once('listening', () => setImmediate(() => this.#run(() => this.#handler.listening(number, 0))));
+    // Node tells at once where it is given a descriptor, or the port is busy; nobody expects to be called by `adopt`.
+    let isBound = false;
+    socket.once('listening', () => {
+      isBound = true;
+      setImmediate(() => this.#run(() => this.#handler.listening(number, 0)));
+    });
     socket.on('error', (failure: NodeJS.ErrnoException) => {
       if (this.#sockets[number] !== socket) return;
-      const isBound = isListening(socket);
-      if (!isBound) this.close(number);
       // An error of a bound listener is about no datagram of anybody's.
-      if (!isBound) this.#run(() => this.#handler.listening(number, failure.errno ?? -ERRNO.EINVAL));
+      if (isBound) return;
+      this.close(number);
+      setImmediate(() => this.#run(() => this.#handler.listening(number, failure.errno ?? -ERRNO.EINVAL)));
     });
     socket.on('message', (bytes, from) => {
       if (this.#sockets[number] !== socket) return;
@@ -227,14 +231,5 @@ export class NodeDatagrams implements Datagrams {
     // Before the orderly end, which would count otherwise.
     this.#failed(error);
     this.stop();
-  }
-}
-
-function isListening(socket: Socket): boolean {
-  try {
-    socket.address();
-    return true;
-  } catch {
-    return false;
   }
 }
