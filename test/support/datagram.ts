@@ -10,6 +10,8 @@ export interface DatagramServer {
   /** Datagrams that have come so far, and who sent each (`address port`). */
   count(): number;
   readonly senders: string[];
+  /** What they said. */
+  readonly questions: string[];
   kill(): Promise<void>;
   revive(): Promise<void>;
 }
@@ -26,6 +28,7 @@ export async function datagramServer(t: Scene, script: DatagramServerScript = {}
   const host = script.on ?? '127.0.0.1';
   const answer = script.answer ?? ((question: Buffer) => [question]);
   const senders: string[] = [];
+  const questions: string[] = [];
   let socket: Socket | undefined;
   let port = script.port ?? 0;
 
@@ -33,6 +36,7 @@ export async function datagramServer(t: Scene, script: DatagramServerScript = {}
     socket = open(host);
     socket.on('message', (question, from) => {
       senders.push(`${from.address} ${from.port}`);
+      questions.push(question.toString('latin1', 0, 32));
       for (const bytes of answer(question)) socket?.send(bytes, from.port, from.address);
     });
     socket.bind(port, host);
@@ -47,7 +51,7 @@ export async function datagramServer(t: Scene, script: DatagramServerScript = {}
   await revive();
   atEnd(t, kill);
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  return { port, address, count: () => senders.length, senders, kill, revive };
+  return { port, address, count: () => senders.length, senders, questions, kill, revive };
 }
 
 export interface DatagramClient {
