@@ -4,6 +4,7 @@ import { Counters, GUARD_BYTES } from '../core/counters.js';
 /** The words that `drops` shows, in its order, and what each means. */
 export const DROP_REASONS = {
   denied: 'the client is denied and there is no abuse server',
+  loop: 'it claims to come from where we listen',
   no_server: 'no server takes the client',
   no_place: 'all sessions (-x) belonged to other workers',
   evicted: 'sessions that ended early to make room for newer ones',

@@ -5,7 +5,7 @@
  *
  * Hot path: positional numbers, no objects, no closures.
  */
-import type { Endpoint } from '../core/address.js';
+import type { Endpoint, IpEndpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
 import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, NONE, type Settings } from '../core/configuration.js';
@@ -13,12 +13,14 @@ import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
 import type { DatagramHandler, Datagrams } from '../engine/datagrams.js';
+import { isWildcard } from '../sys/datagram-socket.js';
 import { ERRNO } from '../sys/errno.js';
 import { isOurFault, isShortage } from './connect-error.js';
 import { ConnectionTable } from './connection-table.js';
 import { KeptDatagrams } from './kept-datagrams.js';
 import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
+import { OwnAddresses } from './own-addresses.js';
 import { ServerEpochs } from './server-epochs.js';
 import { sourceFor } from './source.js';
 import { DROP, Drops } from './udp-drops.js';
@@ -62,6 +64,8 @@ export class UdpProxy implements DatagramHandler, Orders {
   #owner = new Int32Array(1024).fill(NONE);
   #listener = NONE;
   #nextListener = NONE;
+  #bound: IpEndpoint | undefined;
+  readonly #ownAddresses = new OwnAddresses();
   /** Row that the search for sessions of failed servers goes on from; NONE: there is no search. */
   #sweepAt = NONE;
   #askAgainMs = 0;
@@ -107,7 +111,8 @@ export class UdpProxy implements DatagramHandler, Orders {
       this.#engine.close(this.#listener);
     }
     this.#listener = listener;
-    this.#post.send({ type: 'listening', endpoint: this.#engine.boundTo(listener) });
+    this.#bound = this.#engine.boundTo(listener) as IpEndpoint;
+    this.#post.send({ type: 'listening', endpoint: this.#bound });
   }
 
   arrived(_listener: number, at: number, length: number): void {
@@ -215,6 +220,10 @@ export class UdpProxy implements DatagramHandler, Orders {
   #open(peer: Int32Array, port: number, wanted: number): number {
     const balancer = this.#balancer;
     const now = this.#engine.now();
+    if (port === this.#bound?.port && this.#isOurs(peer, now)) {
+      this.#drops.add(DROP.loop);
+      return NONE;
+    }
     const isAdmitted = balancer.admits(peer, false);
     if (!isAdmitted && !this.#servers.holds(ABUSE_SLOT)) {
       this.#drops.add(DROP.denied);
@@ -248,6 +257,13 @@ export class UdpProxy implements DatagramHandler, Orders {
     if (client !== NONE) this.#clients.addConnect(client, generation);
     this.#wheel.arm(2 * row, now + this.#timeoutMs);
     return row;
+  }
+
+  /** A sender with the listener's own port that has its address too: an answer would come back as a question. */
+  #isOurs(peer: Int32Array, nowMs: number): boolean {
+    const { address } = this.#bound as IpEndpoint;
+    if (isWildcard(this.#bound as IpEndpoint)) return this.#ownAddresses.has(peer, nowMs);
+    return address.every((word, i) => word === peer[i]);
   }
 
   /** One of the -x places; if they are all taken the session that was silent longest makes room. */

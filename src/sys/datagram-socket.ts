@@ -15,6 +15,8 @@ import * as uapi from './uapi/socket.js';
  * kernel's 768 bytes for each small one.
  */
 const LISTENER_BUFFER_BYTES = 4 * 1024 * 1024;
+/** The same for what comes from a server within one session; a limit, no memory is taken before it is needed. */
+const SERVER_BUFFER_BYTES = 1024 * 1024;
 /** sk_buff counts of SO_MEMINFO; the drops are the ninth (<linux/sock_diag.h>). */
 const MEMINFO_BYTES = 36;
 
@@ -79,6 +81,7 @@ export class DatagramSockets {
   connect(target: Sockaddr, source: Endpoint | undefined): number {
     const fd = this.#create(target.family);
     if (fd < 0) return fd;
+    this.#set(fd, uapi.SOL_SOCKET, message.messageAbi.SO_RCVBUF, SERVER_BUFFER_BYTES);
     let result = 0;
     if (source !== undefined) {
       const local = this.#sockets.sockaddr(source);
