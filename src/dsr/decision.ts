@@ -1,0 +1,501 @@
+/**
+ * What becomes of a frame: the decision that the XDP program takes, in TypeScript. It is the program's oracle in the
+ * tests, answers `penctl explain`, and drives the paths through user space. Both work on the layout's bytes and do
+ * nothing but look-ups, so what they do for a frame is the same however many servers there are.
+ * docs/internals/dsr.md draws it. Hot path: no objects, closures or BigInts per frame.
+ *
+ * Frames that are none of the VIP's pass to the kernel, so the interface stays usable; of those that are, none passes.
+ */
+
+import { ARP, ARP_REPLY, ARP_REQUEST, arpOperation } from '../frame/arp.js';
+import { get32, set16, set32, swap } from '../frame/byte-order.js';
+import { addPseudoHeader, addWords, checksumOf, updateChecksum } from '../frame/checksum.js';
+import { DESTINATION_AT, ETHER_TYPE, EthernetView, isGroupMac, MAC_BYTES, SOURCE_AT } from '../frame/ethernet.js';
+import { ICMP, ICMP_BYTES, ICMP_TYPE, ICMPV6_TYPE, isIcmpError, isIcmpv6Error } from '../frame/icmp.js';
+import { IPV4 } from '../frame/ipv4.js';
+import { IPV6, IPV6_ADDRESS_BYTES, IPV6_BYTES, ipv6PayloadLength, isUnspecifiedV6 } from '../frame/ipv6.js';
+import {
+  ALL_NODES,
+  LINK_ADDRESS_OPTION_BYTES,
+  NDP,
+  NDP_HOP_LIMIT,
+  NEIGHBOUR_BYTES,
+  OVERRIDE,
+  SOLICITED,
+  TARGET_LINK_ADDRESS,
+} from '../frame/ndp.js';
+import { PacketView, REST } from '../frame/packet-view.js';
+import { PROTOCOL } from '../frame/protocol.js';
+import { opensConnection, TCP, TCP_BYTES } from '../frame/tcp.js';
+import { UDP_BYTES } from '../frame/udp.js';
+import { hashEnd, hashWord, slotOf } from './hash.js';
+import {
+  ABUSE_REAL,
+  aclKey,
+  controlValue,
+  FRAGMENT_EPOCHS,
+  flowKey,
+  flowValue,
+  fragmentKey,
+  fragmentValue,
+  MAX_EXTENSIONS,
+  MAX_NS_BYTES,
+  NO_REAL,
+  NS_BYTES,
+  OUTCOME,
+  type Outcome,
+  REAL_SERVES,
+  REAL_TAKES_NEW,
+  realValue,
+  VIP_ANY_PORT,
+  VIP_HASH_PORTS,
+  vipKey,
+  vipValue,
+} from './layout.js';
+import type { PathTables } from './tables.js';
+
+/** Bytes that a frame's buffer must have at least: an advertisement behind two tags. */
+export const MIN_BUFFER_BYTES = 14 + 2 * 4 + IPV6_BYTES + NEIGHBOUR_BYTES + LINK_ADDRESS_OPTION_BYTES;
+
+/** Time to live of what is answered here. */
+const ANSWER_TTL = 64;
+/** The answer to a solicitation: its fixed part and the option with our address. */
+const ADVERTISEMENT_BYTES = NEIGHBOUR_BYTES + LINK_ADDRESS_OPTION_BYTES;
+const V4_MAPPED = 0xffff;
+/** Bits of an address's prefix in `acl`, the family's included. */
+const WHOLE_PREFIX = 32 + 128;
+
+/** A structure's bytes, and the same as 32-bit words in host order. */
+class Record {
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+
+  constructor(length: number) {
+    this.bytes = new Uint8Array(length);
+    this.words = new Int32Array(this.bytes.buffer, 0, length >>> 2);
+  }
+}
+
+export class Decision {
+  /** Length of the frame after `decide`: answers may be longer or shorter than what they answer. */
+  length = 0;
+  /** Where the frame went, NO_REAL if to no server. */
+  real = NO_REAL;
+  /** The service's number, -1 if none was found. */
+  vip = -1;
+  /** The Maglev slot that was looked into, -1 if none was. */
+  slot = -1;
+  readonly #tables: PathTables;
+  readonly #slots: number;
+  readonly #link = new EthernetView();
+  readonly #packet = new PacketView();
+  readonly #quoted = new PacketView();
+  readonly #vipKey = new Record(vipKey.bytes);
+  readonly #vipValue = new Record(vipValue.bytes);
+  readonly #aclKey = new Record(aclKey.bytes);
+  readonly #flowKey = new Record(flowKey.bytes);
+  readonly #flowValue = new Record(flowValue.bytes);
+  readonly #fragmentKey = new Record(fragmentKey.bytes);
+  readonly #fragmentValue = new Record(fragmentValue.bytes);
+  readonly #real = new Record(realValue.bytes);
+  /** Of the VIP's address: the list that its clients must be permitted by. */
+  #aclBit = 0;
+
+  /** `slots`: size of a Maglev table. */
+  constructor(tables: PathTables, slots: number) {
+    this.#tables = tables;
+    this.#slots = slots;
+  }
+
+  /** Decides on the first `length` bytes of `frame`, of at least MIN_BUFFER_BYTES, and rewrites them where they lie. */
+  decide(frame: Uint8Array, length: number): Outcome {
+    this.length = length;
+    this.real = NO_REAL;
+    this.vip = -1;
+    this.slot = -1;
+    const outcome = this.#decide(frame, length);
+    this.#tables.count(outcome);
+    return outcome;
+  }
+
+  #decide(frame: Uint8Array, end: number): Outcome {
+    const link = this.#link;
+    const packet = this.#packet;
+    if (!link.read(frame, end)) return OUTCOME.passOther;
+    if (link.etherType === ETHER_TYPE.arp) return this.#arp(frame, link.payloadAt, end);
+    if (!packet.readHeader(frame, link.etherType, link.payloadAt, end)) return OUTCOME.passOther;
+    if (this.#isSolicitation(frame, end)) return this.#solicitation(frame, end);
+    // A switch that floods, or an interface that hears everything, shows us what is meant for others.
+    if (!this.#isOwnMac(frame)) return OUTCOME.passOther;
+    if (!this.#findVip(frame, packet.destinationAt, packet.family, 0, 0)) return OUTCOME.passNotVip;
+    this.#aclBit = this.#vipValue.words[vipValue.at.acl >> 2];
+
+    const rest = packet.readRest(frame, end, false, MAX_EXTENSIONS);
+    if (rest === REST.malformed) return OUTCOME.dropMalformed;
+    if (rest === REST.tooManyExtensions) return OUTCOME.dropExtensions;
+    const icmp = packet.family === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6;
+    if (packet.protocol === icmp) return packet.isFragment ? OUTCOME.dropIcmp : this.#icmp(frame);
+    return packet.isFragment ? this.#fragment(frame) : this.#whole(frame);
+  }
+
+  /** A packet with ports: the first or only part of its datagram. */
+  #whole(frame: Uint8Array): Outcome {
+    const { family, protocol, payloadAt, payloadEnd, destinationAt, sourceAt } = this.#packet;
+    if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp) return OUTCOME.dropNoService;
+    const isTcp = protocol === PROTOCOL.tcp;
+    if (payloadEnd - payloadAt < (isTcp ? TCP_BYTES : UDP_BYTES)) return OUTCOME.dropMalformed;
+    const vipPort = this.#packet.destinationPort(frame);
+    if (!this.#findService(frame, destinationAt, family, vipPort, protocol)) return OUTCOME.dropNoService;
+    if (this.#isDenied(frame)) return this.#denied(frame);
+    const ports = get32(frame, payloadAt);
+    this.#loadFlowKey(frame, sourceAt, family, ports >>> 16, vipPort);
+    const outcome = this.#flow(frame, isTcp && opensConnection(frame[payloadAt + TCP.flags]), ports);
+    if (outcome === OUTCOME.dropNoServer) return outcome;
+    if (this.#packet.isFragment) this.#rememberFragment();
+    return this.#forward(frame, outcome);
+  }
+
+  /** A part of a datagram: where the others went. */
+  #fragment(frame: Uint8Array): Outcome {
+    const { family, protocol, isFirstFragment, destinationAt, sourceAt } = this.#packet;
+    this.#loadFragmentKey(frame);
+    if (this.#knowsFragment()) {
+      return this.#isDenied(frame) ? this.#denied(frame) : this.#forward(frame, OUTCOME.txFragment);
+    }
+    if (isFirstFragment) return this.#whole(frame);
+    // It came before the first one, which alone has ports, and which will follow it.
+    if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp) return OUTCOME.dropNoService;
+    if (!this.#findVip(frame, destinationAt, family, 0, protocol)) return OUTCOME.dropNoService;
+    this.vip = this.#vipValue.words[vipValue.at.index >> 2];
+    if (this.#isDenied(frame)) return this.#denied(frame);
+    if (!this.#choose(frame, sourceAt, family, 0, false)) return OUTCOME.dropNoServer;
+    this.#rememberFragment();
+    return this.#forward(frame, OUTCOME.txFragment);
+  }
+
+  /** Finds or makes the flow whose key is loaded; dropNoServer if nobody can have it. */
+  #flow(frame: Uint8Array, opens: boolean, ports: number): Outcome {
+    const { sourceAt, family } = this.#packet;
+    const value = this.#flowValue.words;
+    const isKnown = this.#tables.findFlow(this.#flowKey.bytes, this.#flowValue.bytes);
+    if (isKnown && this.#serves(value[flowValue.at.real >> 2], value[flowValue.at.generation >> 2])) {
+      // The ports of an ended connection that come again are a new flow, and a server being drained takes none.
+      if (!opens || (this.#state() & REAL_TAKES_NEW) !== 0) return OUTCOME.txFlow;
+    }
+    if (!this.#choose(frame, sourceAt, family, ports, this.#hashesPorts())) return OUTCOME.dropNoServer;
+    value[flowValue.at.real >> 2] = this.real;
+    value[flowValue.at.generation >> 2] = this.#generation();
+    this.#tables.putFlow(this.#flowKey.bytes, this.#flowValue.bytes);
+    return isKnown ? OUTCOME.txMoved : OUTCOME.txNew;
+  }
+
+  #icmp(frame: Uint8Array): Outcome {
+    const { family, payloadAt, payloadEnd } = this.#packet;
+    if (payloadEnd - payloadAt < ICMP_BYTES) return OUTCOME.dropMalformed;
+    const type = frame[payloadAt + ICMP.type];
+    const request = family === 4 ? ICMP_TYPE.echoRequest : ICMPV6_TYPE.echoRequest;
+    if (type === request && frame[payloadAt + ICMP.code] === 0) return this.#echo(frame);
+    const isError = family === 4 ? isIcmpError(type) : isIcmpv6Error(type);
+    return isError ? this.#error(frame) : OUTCOME.dropIcmp;
+  }
+
+  /** An error message goes where the packets of the flow go that it is about; the packet it quotes came from there. */
+  #error(frame: Uint8Array): Outcome {
+    const { family, payloadAt, payloadEnd, destinationAt } = this.#packet;
+    const quoted = this.#quoted;
+    const etherType = family === 4 ? ETHER_TYPE.ipv4 : ETHER_TYPE.ipv6;
+    if (!quoted.readHeader(frame, etherType, payloadAt + ICMP_BYTES, payloadEnd)) return OUTCOME.dropMalformed;
+    const rest = quoted.readRest(frame, payloadEnd, true, MAX_EXTENSIONS);
+    if (rest === REST.malformed) return OUTCOME.dropMalformed;
+    if (rest === REST.tooManyExtensions) return OUTCOME.dropExtensions;
+    const length = family === 4 ? 4 : IPV6_ADDRESS_BYTES;
+    for (let i = 0; i < length; i++) {
+      if (frame[quoted.sourceAt + i] !== frame[destinationAt + i]) return OUTCOME.dropIcmp;
+    }
+    const { protocol } = quoted;
+    if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp) return OUTCOME.dropNoService;
+    return quoted.isFirstFragment ? this.#errorOfFlow(frame) : this.#errorOfFragment(frame);
+  }
+
+  #errorOfFlow(frame: Uint8Array): Outcome {
+    const { family, protocol, payloadAt, payloadEnd, sourceAt, destinationAt } = this.#quoted;
+    // What a router quotes at least (RFC 792).
+    if (payloadAt + 8 > payloadEnd) return OUTCOME.dropMalformed;
+    const vipPort = this.#quoted.sourcePort(frame);
+    const clientPort = this.#quoted.destinationPort(frame);
+    if (!this.#findService(frame, sourceAt, family, vipPort, protocol)) return OUTCOME.dropNoService;
+    this.#loadFlowKey(frame, destinationAt, family, clientPort, vipPort);
+    const value = this.#flowValue.words;
+    const isKnown = this.#tables.findFlow(this.#flowKey.bytes, this.#flowValue.bytes);
+    if (isKnown && this.#serves(value[flowValue.at.real >> 2], value[flowValue.at.generation >> 2])) {
+      return this.#forward(frame, OUTCOME.txIcmp);
+    }
+    const ports = (clientPort << 16) | vipPort;
+    if (!this.#choose(frame, destinationAt, family, ports, this.#hashesPorts())) return OUTCOME.dropNoServer;
+    return this.#forward(frame, OUTCOME.txIcmp);
+  }
+
+  #errorOfFragment(frame: Uint8Array): Outcome {
+    const { family, protocol, sourceAt, destinationAt } = this.#quoted;
+    if (!this.#findVip(frame, sourceAt, family, 0, protocol)) return OUTCOME.dropNoService;
+    this.vip = this.#vipValue.words[vipValue.at.index >> 2];
+    if (!this.#choose(frame, destinationAt, family, 0, false)) return OUTCOME.dropNoServer;
+    return this.#forward(frame, OUTCOME.txIcmp);
+  }
+
+  #echo(frame: Uint8Array): Outcome {
+    const { family, at, payloadAt, sourceAt, destinationAt } = this.#packet;
+    swap(frame, sourceAt, destinationAt, destinationAt - sourceAt);
+    this.#replyTo(frame);
+    const reply = family === 4 ? ICMP_TYPE.echoReply : ICMPV6_TYPE.echoReply;
+    this.#replace16(frame, payloadAt + ICMP.type, reply << 8, payloadAt + ICMP.checksum);
+    if (family === 4) {
+      this.#replace16(frame, at + IPV4.ttl, (ANSWER_TTL << 8) | frame[at + IPV4.protocol], at + IPV4.checksum);
+    } else {
+      frame[at + IPV6.hopLimit] = ANSWER_TTL;
+    }
+    return OUTCOME.txEcho;
+  }
+
+  #arp(frame: Uint8Array, at: number, end: number): Outcome {
+    if (at + 28 > end) return OUTCOME.passOther;
+    if (!this.#isOwnMac(frame) && !isGroupMac(frame, DESTINATION_AT)) return OUTCOME.passOther;
+    if (arpOperation(frame, at, end) !== ARP_REQUEST) return OUTCOME.passNotVip;
+    if (!this.#findVip(frame, at + ARP.targetIp, 4, 0, 0)) return OUTCOME.passNotVip;
+    set16(frame, at + ARP.operation, ARP_REPLY);
+    // The asker's addresses become the target's, the address asked for the sender's.
+    frame.copyWithin(at + ARP.targetMac, at + ARP.senderMac, at + ARP.senderMac + MAC_BYTES);
+    swap(frame, at + ARP.senderIp, at + ARP.targetIp, 4);
+    this.#copyOwnMac(frame, at + ARP.senderMac);
+    this.#replyTo(frame);
+    return OUTCOME.txArp;
+  }
+
+  /** A neighbour solicitation for a VIP; it comes to a group as a rule. */
+  #isSolicitation(frame: Uint8Array, end: number): boolean {
+    const { family, at, protocol } = this.#packet;
+    const bodyAt = at + IPV6_BYTES;
+    if (family !== 6 || protocol !== PROTOCOL.icmpv6 || bodyAt + NS_BYTES > end) return false;
+    if (frame[bodyAt + ICMP.type] !== ICMPV6_TYPE.neighbourSolicitation) return false;
+    if (!this.#isOwnMac(frame) && !isGroupMac(frame, DESTINATION_AT)) return false;
+    return this.#findVip(frame, bodyAt + NDP.target, 6, 0, 0);
+  }
+
+  /** RFC 4861 7.1.1 and 7.2.4. */
+  #solicitation(frame: Uint8Array, end: number): Outcome {
+    const { at, sourceAt, destinationAt } = this.#packet;
+    const bodyAt = at + IPV6_BYTES;
+    const bytes = ipv6PayloadLength(frame, at);
+    const isProper =
+      frame[at + IPV6.hopLimit] === NDP_HOP_LIMIT &&
+      frame[bodyAt + ICMP.code] === 0 &&
+      bytes >= NS_BYTES &&
+      bytes <= MAX_NS_BYTES &&
+      bytes % 8 === 0 &&
+      bodyAt + bytes <= end;
+    if (!isProper) return OUTCOME.passNotVip;
+    const sum = addPseudoHeader(frame, sourceAt, destinationAt, IPV6_ADDRESS_BYTES, PROTOCOL.icmpv6, bytes);
+    if (checksumOf(addWords(frame, bodyAt, bodyAt + bytes, sum)) !== 0) return OUTCOME.dropMalformed;
+
+    // Somebody without an address yet (he is about to take ours) is answered by telling everybody.
+    const isFromNobody = isUnspecifiedV6(frame, sourceAt);
+    this.#replyTo(frame);
+    if (isFromNobody) {
+      set16(frame, DESTINATION_AT, 0x3333);
+      set32(frame, DESTINATION_AT + 2, 1);
+      frame.set(ALL_NODES, destinationAt);
+    } else {
+      frame.copyWithin(destinationAt, sourceAt, sourceAt + IPV6_ADDRESS_BYTES);
+    }
+    frame.copyWithin(sourceAt, bodyAt + NDP.target, bodyAt + NDP.target + IPV6_ADDRESS_BYTES);
+    set32(frame, at, 6 << 28);
+    set16(frame, at + IPV6.payloadLength, ADVERTISEMENT_BYTES);
+    set32(frame, bodyAt, ICMPV6_TYPE.neighbourAdvertisement << 24);
+    set32(frame, bodyAt + 4, isFromNobody ? OVERRIDE : SOLICITED | OVERRIDE);
+    frame[bodyAt + NDP.options] = TARGET_LINK_ADDRESS;
+    frame[bodyAt + NDP.options + 1] = 1;
+    this.#copyOwnMac(frame, bodyAt + NDP.options + 2);
+    this.length = bodyAt + ADVERTISEMENT_BYTES;
+    const answer = addPseudoHeader(
+      frame,
+      sourceAt,
+      destinationAt,
+      IPV6_ADDRESS_BYTES,
+      PROTOCOL.icmpv6,
+      ADVERTISEMENT_BYTES,
+    );
+    set16(frame, bodyAt + ICMP.checksum, checksumOf(addWords(frame, bodyAt, this.length, answer)));
+    return OUTCOME.txNdp;
+  }
+
+  /** To the real that is loaded: its MAC address for ours, nothing else. */
+  #forward(frame: Uint8Array, outcome: Outcome): Outcome {
+    const mac = realValue.at.mac;
+    for (let i = 0; i < MAC_BYTES; i++) frame[DESTINATION_AT + i] = this.#real.bytes[mac + i];
+    this.#copyOwnMac(frame, SOURCE_AT);
+    const flows = outcome === OUTCOME.txNew || outcome === OUTCOME.txMoved ? 1 : 0;
+    this.#tables.countVip(this.vip, this.length, flows);
+    this.#tables.countReal(this.real, this.length, flows);
+    return outcome;
+  }
+
+  #isDenied(frame: Uint8Array): boolean {
+    if (this.#aclBit === 0) return false;
+    const { family, sourceAt } = this.#packet;
+    this.#aclKey.words[aclKey.at.prefixBits >> 2] = WHOLE_PREFIX;
+    this.#aclKey.words[aclKey.at.family >> 2] = family;
+    copyAddress(frame, sourceAt, family, this.#aclKey, aclKey.at.address);
+    return (this.#tables.permittedBy(this.#aclKey.bytes) & this.#aclBit) === 0;
+  }
+
+  #denied(frame: Uint8Array): Outcome {
+    return this.#load(ABUSE_REAL) ? this.#forward(frame, OUTCOME.txAbuse) : OUTCOME.dropDenied;
+  }
+
+  /** The service of a port: that of the port itself, else that of all ports. */
+  #findService(frame: Uint8Array, at: number, family: number, port: number, protocol: number): boolean {
+    const found =
+      this.#findVip(frame, at, family, port, protocol) ||
+      (this.#findVip(frame, at, family, 0, protocol) && (this.#flags() & VIP_ANY_PORT) !== 0);
+    if (found) this.vip = this.#vipValue.words[vipValue.at.index >> 2];
+    return found;
+  }
+
+  #findVip(frame: Uint8Array, at: number, family: number, port: number, protocol: number): boolean {
+    const { bytes } = this.#vipKey;
+    copyAddress(frame, at, family, this.#vipKey, vipKey.at.address);
+    set16(bytes, vipKey.at.portBe, port);
+    bytes[vipKey.at.protocol] = protocol;
+    bytes[vipKey.at.family] = family;
+    return this.#tables.findVip(bytes, this.#vipValue.bytes);
+  }
+
+  #loadFlowKey(frame: Uint8Array, clientAt: number, family: number, clientPort: number, vipPort: number): void {
+    copyAddress(frame, clientAt, family, this.#flowKey, flowKey.at.client);
+    this.#flowKey.words[flowKey.at.vip >> 2] = this.vip;
+    set16(this.#flowKey.bytes, flowKey.at.clientPortBe, clientPort);
+    set16(this.#flowKey.bytes, flowKey.at.vipPortBe, vipPort);
+  }
+
+  #loadFragmentKey(frame: Uint8Array): void {
+    const { family, protocol, sourceAt, destinationAt, fragmentId } = this.#packet;
+    const { bytes } = this.#fragmentKey;
+    copyAddress(frame, sourceAt, family, this.#fragmentKey, fragmentKey.at.client);
+    copyAddress(frame, destinationAt, family, this.#fragmentKey, fragmentKey.at.vip);
+    set32(bytes, fragmentKey.at.id, fragmentId);
+    bytes[fragmentKey.at.protocol] = family === 4 ? protocol : 0;
+    bytes[fragmentKey.at.family] = family;
+  }
+
+  /** Whether the datagram's other fragments have a server that still is one; it is loaded then. */
+  #knowsFragment(): boolean {
+    const { bytes, words } = this.#fragmentValue;
+    if (!this.#tables.findFragment(this.#fragmentKey.bytes, bytes)) return false;
+    const age = (this.#epoch() - words[fragmentValue.at.epoch >> 2]) >>> 0;
+    if (age > FRAGMENT_EPOCHS) return false;
+    if (!this.#serves(words[fragmentValue.at.real >> 2], words[fragmentValue.at.generation >> 2])) return false;
+    this.vip = words[fragmentValue.at.vip >> 2];
+    return true;
+  }
+
+  #rememberFragment(): void {
+    const { bytes, words } = this.#fragmentValue;
+    words[fragmentValue.at.real >> 2] = this.real;
+    words[fragmentValue.at.generation >> 2] = this.#generation();
+    words[fragmentValue.at.vip >> 2] = this.vip;
+    words[fragmentValue.at.epoch >> 2] = this.#epoch();
+    this.#tables.putFragment(this.#fragmentKey.bytes, bytes);
+  }
+
+  /** Loads the real that the hash says; false if there is none in service. */
+  #choose(frame: Uint8Array, clientAt: number, family: number, ports: number, hashesPorts: boolean): boolean {
+    const { control } = this.#tables;
+    let hash = littleEndian32(control, controlValue.at.seed);
+    const words = family === 4 ? 1 : 4;
+    for (let i = 0; i < words; i++) hash = hashWord(hash, get32(frame, clientAt + i * 4));
+    if (hashesPorts) hash = hashWord(hash, ports);
+    this.slot = slotOf(hashEnd(hash), this.#slots);
+    return this.#load(this.#tables.slot(this.vip, this.slot));
+  }
+
+  /** Loads a real; false if it is none that serves. */
+  #load(real: number): boolean {
+    this.real = NO_REAL;
+    if (real === NO_REAL) return false;
+    this.#tables.readReal(real, this.#real.bytes);
+    if ((this.#state() & REAL_SERVES) === 0) return false;
+    this.real = real;
+    return true;
+  }
+
+  /** Loads a real that an entry names; false if it is another server by now, or none. */
+  #serves(real: number, generation: number): boolean {
+    if (this.#load(real) && this.#generation() === generation) return true;
+    this.real = NO_REAL;
+    return false;
+  }
+
+  #state(): number {
+    const { bytes } = this.#real;
+    return bytes[realValue.at.state] | (bytes[realValue.at.state + 1] << 8);
+  }
+
+  #generation(): number {
+    return this.#real.words[realValue.at.generation >> 2];
+  }
+
+  #flags(): number {
+    return this.#vipValue.words[vipValue.at.flags >> 2];
+  }
+
+  #hashesPorts(): boolean {
+    return (this.#flags() & VIP_HASH_PORTS) !== 0;
+  }
+
+  #epoch(): number {
+    return littleEndian32(this.#tables.control, controlValue.at.epoch);
+  }
+
+  #isOwnMac(frame: Uint8Array): boolean {
+    const { control } = this.#tables;
+    for (let i = 0; i < MAC_BYTES; i++)
+      if (frame[DESTINATION_AT + i] !== control[controlValue.at.mac + i]) return false;
+    return true;
+  }
+
+  #copyOwnMac(frame: Uint8Array, at: number): void {
+    const { control } = this.#tables;
+    for (let i = 0; i < MAC_BYTES; i++) frame[at + i] = control[controlValue.at.mac + i];
+  }
+
+  /** Back to who sent it, from us. */
+  #replyTo(frame: Uint8Array): void {
+    frame.copyWithin(DESTINATION_AT, SOURCE_AT, SOURCE_AT + MAC_BYTES);
+    this.#copyOwnMac(frame, SOURCE_AT);
+  }
+
+  /** Changes a word and the checksum that covers it. */
+  #replace16(frame: Uint8Array, at: number, after: number, checksumAt: number): void {
+    const before = (frame[at] << 8) | frame[at + 1];
+    const checksum = (frame[checksumAt] << 8) | frame[checksumAt + 1];
+    set16(frame, at, after);
+    set16(frame, checksumAt, updateChecksum(checksum, before, after));
+  }
+}
+
+/** An address as keys have it: 16 bytes, IPv4 mapped. */
+function copyAddress(frame: Uint8Array, at: number, family: number, record: Record, to: number): void {
+  const { bytes } = record;
+  if (family === 6) {
+    for (let i = 0; i < IPV6_ADDRESS_BYTES; i++) bytes[to + i] = frame[at + i];
+    return;
+  }
+  set32(bytes, to, 0);
+  set32(bytes, to + 4, 0);
+  set32(bytes, to + 8, V4_MAPPED);
+  for (let i = 0; i < 4; i++) bytes[to + 12 + i] = frame[at + i];
+}
+
+function littleEndian32(bytes: Uint8Array, at: number): number {
+  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
+}

@@ -1,0 +1,50 @@
+/**
+ * The tables between controller and packet path, seen from both. In the kernel they are BPF maps, in this process
+ * typed arrays; keys and values are the bytes that `layout.ts` describes.
+ */
+import type { Outcome } from './layout.js';
+
+/** What the decision asks and writes, frame by frame. Nothing here allocates or throws. */
+export interface PathTables {
+  /** The only entry of `control`, live. */
+  readonly control: Uint8Array;
+  /** Copies the value; false if there is no entry. */
+  findVip(key: Uint8Array, value: Uint8Array): boolean;
+  /** Bit n: list n permits that address (`aclKey` with all bits of the prefix); 0 if no entry matches. */
+  permittedBy(key: Uint8Array): number;
+  findFlow(key: Uint8Array, value: Uint8Array): boolean;
+  /** The least recently used goes when there is no room. */
+  putFlow(key: Uint8Array, value: Uint8Array): void;
+  findFragment(key: Uint8Array, value: Uint8Array): boolean;
+  putFragment(key: Uint8Array, value: Uint8Array): void;
+  /** All zero for a real that there is not. */
+  readReal(real: number, value: Uint8Array): void;
+  slot(vip: number, slot: number): number;
+  count(outcome: Outcome): void;
+  countVip(vip: number, bytes: number, flows: number): void;
+  countReal(real: number, bytes: number, flows: number): void;
+}
+
+export interface Traffic {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly flows: number;
+}
+
+/** What the controller writes and reads. A write that fails throws a SystemError. */
+export interface ControlTables {
+  setControl(value: Uint8Array): void;
+  setVip(key: Uint8Array, value: Uint8Array): void;
+  deleteVip(key: Uint8Array): void;
+  setAcl(key: Uint8Array, value: Uint8Array): void;
+  deleteAcl(key: Uint8Array): void;
+  setReal(real: number, value: Uint8Array): void;
+  /** The whole Maglev table of a VIP: slot -> real. */
+  setSlots(vip: number, reals: Uint16Array): void;
+  /** Frames by outcome. */
+  outcomes(): number[];
+  realTraffic(real: number): Traffic;
+  vipTraffic(vip: number): Traffic;
+  /** Flows remembered, which takes a walk over all of them. */
+  countFlows(): Promise<number>;
+}
