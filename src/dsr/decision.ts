@@ -354,8 +354,9 @@ export class Decision {
 
   /** The service of a port: that of the port itself, else that of all ports. */
   #findService(frame: Uint8Array, at: number, family: number, port: number, protocol: number): boolean {
+    // No service has port 0: its entry is the one of packets without a port.
     const found =
-      this.#findVip(frame, at, family, port, protocol) ||
+      (port !== 0 && this.#findVip(frame, at, family, port, protocol)) ||
       (this.#findVip(frame, at, family, 0, protocol) && (this.#flags() & VIP_ANY_PORT) !== 0);
     if (found) this.vip = this.#vipValue.words[vipValue.at.index >> 2];
     return found;

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Decision, MIN_BUFFER_BYTES } from './decision.js';
+import { decisionSuite, fixtures, type Subject } from './decision.suite.js';
+import { randomFrames } from './fixtures/random.js';
+import { OWN_MAC, STAGE_SIZE, setStage } from './fixtures/stage.js';
+import { verdictOf, XDP_TX } from './layout.js';
+import { MemoryTables } from './memory-tables.js';
+
+function memorySubject(): Subject {
+  const tables = new MemoryTables(STAGE_SIZE);
+  const decision = new Decision(tables, STAGE_SIZE.slots);
+  return {
+    control: tables,
+    run(given) {
+      const buffer = new Uint8Array(given.length + MIN_BUFFER_BYTES);
+      buffer.set(given);
+      const outcome = decision.decide(buffer, given.length);
+      return { verdict: verdictOf(outcome), frame: buffer.slice(0, decision.length) };
+    },
+  };
+}
+
+decisionSuite('the decision in TypeScript', memorySubject);
+
+test('the decision keeps its promises on 100,000 random frames', () => {
+  const seed = Number(process.env.PEN_TEST_SEED ?? Date.now() % 2 ** 31);
+  const { control, run } = memorySubject();
+  setStage(control);
+  let frames = 0;
+  for (const given of randomFrames(fixtures, seed, 100_000)) {
+    const { verdict, frame } = run(given.slice());
+    const about = `seed ${seed}, frame ${frames++}: ${Buffer.from(given).toString('hex')}`;
+    if (verdict === XDP_TX) {
+      assert.deepEqual([...frame.subarray(6, 12)], [...OWN_MAC], about);
+    } else {
+      assert.equal(Buffer.compare(frame, given), 0, `a frame that does not leave was changed, ${about}`);
+    }
+  }
+  assert.equal(
+    control.outcomes().reduce((sum, count) => sum + count),
+    frames,
+    `seed ${seed}: each counts once`,
+  );
+  assert.ok(
+    control.outcomes().every((count) => count > 0),
+    `seed ${seed}: every outcome comes up`,
+  );
+});

@@ -1,0 +1,138 @@
+/** The tables in this process's memory: for the decision in TypeScript, and for tests of the controller. */
+import { ERRNO, SystemError } from '../sys/errno.js';
+import { ByteTable } from './byte-table.js';
+import { type Dimensions, mapLayouts, OUTCOMES, type Outcome, REALS, realValue } from './layout.js';
+import { PrefixTable } from './prefix-table.js';
+import type { ControlTables, PathTables, Traffic } from './tables.js';
+
+/** Numbers of a `trafficValue`, as doubles: exact up to 2^53. */
+const TRAFFIC = 3;
+
+export class MemoryTables implements PathTables, ControlTables {
+  readonly control: Uint8Array;
+  readonly #vips: ByteTable;
+  readonly #acl = new PrefixTable();
+  readonly #flows: ByteTable;
+  readonly #fragments: ByteTable;
+  readonly #reals = new Uint8Array(REALS * realValue.bytes);
+  readonly #slots: Uint16Array;
+  readonly #slotsEach: number;
+  readonly #outcomes = new Float64Array(OUTCOMES);
+  readonly #realTraffic = new Float64Array(REALS * TRAFFIC);
+  readonly #vipTraffic: Float64Array;
+
+  constructor(size: Dimensions) {
+    const layouts = mapLayouts(size);
+    this.control = new Uint8Array(layouts.control.valueBytes);
+    this.#vips = new ByteTable(layouts.vips, false);
+    this.#flows = new ByteTable(layouts.flows, true);
+    this.#fragments = new ByteTable(layouts.fragments, true);
+    this.#slots = new Uint16Array(size.vips * size.slots);
+    this.#slotsEach = size.slots;
+    this.#vipTraffic = new Float64Array(size.vips * TRAFFIC);
+  }
+
+  findVip(key: Uint8Array, value: Uint8Array): boolean {
+    return this.#vips.find(key, value);
+  }
+
+  permittedBy(key: Uint8Array): number {
+    return this.#acl.find(key);
+  }
+
+  findFlow(key: Uint8Array, value: Uint8Array): boolean {
+    return this.#flows.find(key, value);
+  }
+
+  putFlow(key: Uint8Array, value: Uint8Array): void {
+    this.#flows.put(key, value);
+  }
+
+  findFragment(key: Uint8Array, value: Uint8Array): boolean {
+    return this.#fragments.find(key, value);
+  }
+
+  putFragment(key: Uint8Array, value: Uint8Array): void {
+    this.#fragments.put(key, value);
+  }
+
+  readReal(real: number, value: Uint8Array): void {
+    const at = real * realValue.bytes;
+    for (let i = 0; i < realValue.bytes; i++) value[i] = this.#reals[at + i];
+  }
+
+  slot(vip: number, slot: number): number {
+    return this.#slots[vip * this.#slotsEach + slot];
+  }
+
+  count(outcome: Outcome): void {
+    this.#outcomes[outcome]++;
+  }
+
+  countVip(vip: number, bytes: number, flows: number): void {
+    addTraffic(this.#vipTraffic, vip, bytes, flows);
+  }
+
+  countReal(real: number, bytes: number, flows: number): void {
+    addTraffic(this.#realTraffic, real, bytes, flows);
+  }
+
+  setControl(value: Uint8Array): void {
+    this.control.set(value);
+  }
+
+  setVip(key: Uint8Array, value: Uint8Array): void {
+    if (!this.#vips.put(key, value)) throw new SystemError('update vips', ERRNO.E2BIG);
+  }
+
+  deleteVip(key: Uint8Array): void {
+    this.#vips.delete(key);
+  }
+
+  setAcl(key: Uint8Array, value: Uint8Array): void {
+    this.#acl.set(key, new DataView(value.buffer, value.byteOffset).getUint32(0, true));
+  }
+
+  deleteAcl(key: Uint8Array): void {
+    this.#acl.delete(key);
+  }
+
+  setReal(real: number, value: Uint8Array): void {
+    this.#reals.set(value, real * realValue.bytes);
+  }
+
+  setSlots(vip: number, reals: Uint16Array): void {
+    this.#slots.set(reals, vip * this.#slotsEach);
+  }
+
+  outcomes(): number[] {
+    return [...this.#outcomes];
+  }
+
+  realTraffic(real: number): Traffic {
+    return trafficAt(this.#realTraffic, real);
+  }
+
+  vipTraffic(vip: number): Traffic {
+    return trafficAt(this.#vipTraffic, vip);
+  }
+
+  async countFlows(): Promise<number> {
+    return this.#flows.size;
+  }
+
+  get aclSize(): number {
+    return this.#acl.size;
+  }
+}
+
+function addTraffic(table: Float64Array, row: number, bytes: number, flows: number): void {
+  table[row * TRAFFIC]++;
+  table[row * TRAFFIC + 1] += bytes;
+  table[row * TRAFFIC + 2] += flows;
+}
+
+function trafficAt(table: Float64Array, row: number): Traffic {
+  const at = row * TRAFFIC;
+  return { packets: table[at], bytes: table[at + 1], flows: table[at + 2] };
+}
