@@ -5,6 +5,7 @@
  * afterwards; threads that do neither (Node's and V8's own) end with nothing. A thread started later has what its
  * parent has. See capabilities(7).
  */
+import { readFileSync } from 'node:fs';
 import { check, libc } from './libc.js';
 import { type Mapping, mapAnonymous } from './memory.js';
 import {
@@ -59,4 +60,14 @@ function withHeader(): { view: DataView; address: number } {
   view.setUint32(0, _LINUX_CAPABILITY_VERSION_3, true);
   view.setInt32(4, 0, true);
   return { view, address: memory.address };
+}
+
+/** Whether this thread has that right in force, whatever its number; false where that cannot be told. For messages. */
+export function hasCapability(capability: number): boolean {
+  try {
+    const [, mask] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/thread-self/status', 'latin1')) ?? [];
+    return mask !== undefined && ((BigInt(`0x${mask}`) >> BigInt(capability)) & 1n) === 1n;
+  } catch {
+    return false;
+  }
 }

@@ -44,6 +44,8 @@ export interface Libc {
   prctl(option: number, a: number, b: number, c: number, d: number): number;
   capget(header: number, data: number): number;
   capset(header: number, data: number): number;
+  getpagesize(): number;
+  if_nametoindex(name: string): number;
   getrlimit(resource: number, limits: number): number;
   setrlimit(resource: number, limits: number): number;
   getpwnam(name: string): number;
@@ -90,6 +92,8 @@ const prototypes: Record<keyof Libc, string> = {
   prctl: 'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',
   capget: 'int capget(uintptr_t, uintptr_t)',
   capset: 'int capset(uintptr_t, uintptr_t)',
+  getpagesize: 'int getpagesize()',
+  if_nametoindex: 'unsigned int if_nametoindex(const char *)',
   getrlimit: 'int getrlimit(int, uintptr_t)',
   setrlimit: 'int setrlimit(int, uintptr_t)',
   getpwnam: 'uintptr_t getpwnam(const char *)',

@@ -18,7 +18,16 @@ export function mapAnonymous(bytes: number): Mapping {
 
 /** Maps `bytes` of a descriptor, shared (io_uring's rings). */
 export function map(bytes: number, flags: number, fd: number, offset: number): Mapping {
-  const address = Number(libc().mmap(0, bytes, PROT_READ | PROT_WRITE, flags, fd, offset));
+  return mapProtected(bytes, PROT_READ | PROT_WRITE, flags, fd, offset);
+}
+
+/** The same, for memory that only the kernel writes: a write through the views kills the process. */
+export function mapReadOnly(bytes: number, flags: number, fd: number, offset: number): Mapping {
+  return mapProtected(bytes, PROT_READ, flags, fd, offset);
+}
+
+function mapProtected(bytes: number, protection: number, flags: number, fd: number, offset: number): Mapping {
+  const address = Number(libc().mmap(0, bytes, protection, flags, fd, offset));
   if (address === MAP_FAILED || address < 0) throw new SystemError('mmap', lastErrno());
   return { address, bytes, buffer: koffi().view(BigInt(address), bytes) };
 }

@@ -178,3 +178,55 @@ export const BPF_FUNC = {
   xdp_load_bytes: 189,
   xdp_store_bytes: 190,
 } as const;
+
+/** union bpf_attr: byte offsets by command. */
+export const BPF_ATTR = {
+  bytes: 144,
+  mapCreate: { mapType: 0, keySize: 4, valueSize: 8, maxEntries: 12, mapFlags: 16, mapName: 28, mapIfindex: 44 },
+  element: { mapFd: 0, key: 8, value: 16, nextKey: 16, flags: 24 },
+  batch: { inBatch: 0, outBatch: 8, keys: 16, values: 24, count: 32, mapFd: 36, elemFlags: 40 },
+  progLoad: {
+    progType: 0,
+    insnCnt: 4,
+    insns: 8,
+    license: 16,
+    logLevel: 24,
+    logSize: 28,
+    logBuf: 32,
+    progFlags: 44,
+    progName: 48,
+    progIfindex: 64,
+  },
+  object: { pathname: 0, bpfFd: 8 },
+  testRun: {
+    progFd: 0,
+    retval: 4,
+    dataSizeIn: 8,
+    dataSizeOut: 12,
+    dataIn: 16,
+    dataOut: 24,
+    repeat: 32,
+    duration: 36,
+    ctxSizeIn: 40,
+    ctxIn: 48,
+    flags: 64,
+    batchSize: 72,
+  },
+  info: { bpfFd: 0, infoLen: 4, info: 8 },
+  linkCreate: { progFd: 0, targetIfindex: 4, attachType: 8, flags: 12 },
+  linkUpdate: { linkFd: 0, newProgFd: 4, flags: 8, oldProgFd: 12 },
+} as const;
+
+/** struct bpf_map_info, bpf_prog_info, bpf_link_info: byte offsets of what we read. */
+export const BPF_MAP_INFO = {
+  bytes: 80,
+  type: 0,
+  id: 4,
+  keySize: 8,
+  valueSize: 12,
+  maxEntries: 16,
+  mapFlags: 20,
+  name: 24,
+} as const;
+export const BPF_PROG_INFO = { bytes: 224, type: 0, id: 4, tag: 8, xlatedProgLen: 20, name: 64 } as const;
+export const BPF_LINK_INFO = { bytes: 64, type: 0, id: 4, progId: 8, xdpIfindex: 16 } as const;
