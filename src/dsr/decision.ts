@@ -7,27 +7,17 @@
  * Frames that are none of the VIP's pass to the kernel, so the interface stays usable; of those that are, none passes.
  */
 
-import { ARP, ARP_REPLY, ARP_REQUEST, arpOperation } from '../frame/arp.js';
-import { get32, set16, set32, swap } from '../frame/byte-order.js';
-import { addPseudoHeader, addWords, checksumOf, updateChecksum } from '../frame/checksum.js';
+import { ARP, ARP_BYTES, ARP_REQUEST, arpOperation } from '../frame/arp.js';
+import { get32, set16, set32 } from '../frame/byte-order.js';
 import { DESTINATION_AT, ETHER_TYPE, EthernetView, isGroupMac, MAC_BYTES, SOURCE_AT } from '../frame/ethernet.js';
 import { ICMP, ICMP_BYTES, ICMP_TYPE, ICMPV6_TYPE, isIcmpError, isIcmpv6Error } from '../frame/icmp.js';
-import { IPV4 } from '../frame/ipv4.js';
-import { IPV6, IPV6_ADDRESS_BYTES, IPV6_BYTES, ipv6PayloadLength, isUnspecifiedV6 } from '../frame/ipv6.js';
-import {
-  ALL_NODES,
-  LINK_ADDRESS_OPTION_BYTES,
-  NDP,
-  NDP_HOP_LIMIT,
-  NEIGHBOUR_BYTES,
-  OVERRIDE,
-  SOLICITED,
-  TARGET_LINK_ADDRESS,
-} from '../frame/ndp.js';
+import { IPV6_ADDRESS_BYTES, IPV6_BYTES } from '../frame/ipv6.js';
+import { NDP } from '../frame/ndp.js';
 import { PacketView, REST } from '../frame/packet-view.js';
 import { PROTOCOL } from '../frame/protocol.js';
 import { opensConnection, TCP, TCP_BYTES } from '../frame/tcp.js';
 import { UDP_BYTES } from '../frame/udp.js';
+import { answerArp, answerEcho, answerSolicitation, isProperSolicitation, isSolicitationIntact } from './answer.js';
 import { hashEnd, hashWord, slotOf } from './hash.js';
 import {
   ABUSE_REAL,
@@ -39,7 +29,6 @@ import {
   fragmentKey,
   fragmentValue,
   MAX_EXTENSIONS,
-  MAX_NS_BYTES,
   NO_REAL,
   NS_BYTES,
   OUTCOME,
@@ -54,13 +43,6 @@ import {
 } from './layout.js';
 import type { PathTables } from './tables.js';
 
-/** Bytes that a frame's buffer must have at least: an advertisement behind two tags. */
-export const MIN_BUFFER_BYTES = 14 + 2 * 4 + IPV6_BYTES + NEIGHBOUR_BYTES + LINK_ADDRESS_OPTION_BYTES;
-
-/** Time to live of what is answered here. */
-const ANSWER_TTL = 64;
-/** The answer to a solicitation: its fixed part and the option with our address. */
-const ADVERTISEMENT_BYTES = NEIGHBOUR_BYTES + LINK_ADDRESS_OPTION_BYTES;
 const V4_MAPPED = 0xffff;
 /** Bits of an address's prefix in `acl`, the family's included. */
 const WHOLE_PREFIX = 32 + 128;
@@ -87,6 +69,7 @@ export class Decision {
   slot = -1;
   readonly #tables: PathTables;
   readonly #slots: number;
+  readonly #ownMac: Uint8Array;
   readonly #link = new EthernetView();
   readonly #packet = new PacketView();
   readonly #quoted = new PacketView();
@@ -105,6 +88,7 @@ export class Decision {
   constructor(tables: PathTables, slots: number) {
     this.#tables = tables;
     this.#slots = slots;
+    this.#ownMac = tables.control.subarray(controlValue.at.mac, controlValue.at.mac + MAC_BYTES);
   }
 
   /** Decides on the first `length` bytes of `frame`, of at least MIN_BUFFER_BYTES, and rewrites them where they lie. */
@@ -194,7 +178,10 @@ export class Decision {
     if (payloadEnd - payloadAt < ICMP_BYTES) return OUTCOME.dropMalformed;
     const type = frame[payloadAt + ICMP.type];
     const request = family === 4 ? ICMP_TYPE.echoRequest : ICMPV6_TYPE.echoRequest;
-    if (type === request && frame[payloadAt + ICMP.code] === 0) return this.#echo(frame);
+    if (type === request && frame[payloadAt + ICMP.code] === 0) {
+      answerEcho(frame, this.#packet, this.#ownMac);
+      return OUTCOME.txEcho;
+    }
     const isError = family === 4 ? isIcmpError(type) : isIcmpv6Error(type);
     return isError ? this.#error(frame) : OUTCOME.dropIcmp;
   }
@@ -243,31 +230,12 @@ export class Decision {
     return this.#forward(frame, OUTCOME.txIcmp);
   }
 
-  #echo(frame: Uint8Array): Outcome {
-    const { family, at, payloadAt, sourceAt, destinationAt } = this.#packet;
-    swap(frame, sourceAt, destinationAt, destinationAt - sourceAt);
-    this.#replyTo(frame);
-    const reply = family === 4 ? ICMP_TYPE.echoReply : ICMPV6_TYPE.echoReply;
-    this.#replace16(frame, payloadAt + ICMP.type, reply << 8, payloadAt + ICMP.checksum);
-    if (family === 4) {
-      this.#replace16(frame, at + IPV4.ttl, (ANSWER_TTL << 8) | frame[at + IPV4.protocol], at + IPV4.checksum);
-    } else {
-      frame[at + IPV6.hopLimit] = ANSWER_TTL;
-    }
-    return OUTCOME.txEcho;
-  }
-
   #arp(frame: Uint8Array, at: number, end: number): Outcome {
-    if (at + 28 > end) return OUTCOME.passOther;
+    if (at + ARP_BYTES > end) return OUTCOME.passOther;
     if (!this.#isOwnMac(frame) && !isGroupMac(frame, DESTINATION_AT)) return OUTCOME.passOther;
     if (arpOperation(frame, at, end) !== ARP_REQUEST) return OUTCOME.passNotVip;
     if (!this.#findVip(frame, at + ARP.targetIp, 4, 0, 0)) return OUTCOME.passNotVip;
-    set16(frame, at + ARP.operation, ARP_REPLY);
-    // The asker's addresses become the target's, the address asked for the sender's.
-    frame.copyWithin(at + ARP.targetMac, at + ARP.senderMac, at + ARP.senderMac + MAC_BYTES);
-    swap(frame, at + ARP.senderIp, at + ARP.targetIp, 4);
-    this.#copyOwnMac(frame, at + ARP.senderMac);
-    this.#replyTo(frame);
+    answerArp(frame, at, this.#ownMac);
     return OUTCOME.txArp;
   }
 
@@ -281,50 +249,10 @@ export class Decision {
     return this.#findVip(frame, bodyAt + NDP.target, 6, 0, 0);
   }
 
-  /** RFC 4861 7.1.1 and 7.2.4. */
   #solicitation(frame: Uint8Array, end: number): Outcome {
-    const { at, sourceAt, destinationAt } = this.#packet;
-    const bodyAt = at + IPV6_BYTES;
-    const bytes = ipv6PayloadLength(frame, at);
-    const isProper =
-      frame[at + IPV6.hopLimit] === NDP_HOP_LIMIT &&
-      frame[bodyAt + ICMP.code] === 0 &&
-      bytes >= NS_BYTES &&
-      bytes <= MAX_NS_BYTES &&
-      bytes % 8 === 0 &&
-      bodyAt + bytes <= end;
-    if (!isProper) return OUTCOME.passNotVip;
-    const sum = addPseudoHeader(frame, sourceAt, destinationAt, IPV6_ADDRESS_BYTES, PROTOCOL.icmpv6, bytes);
-    if (checksumOf(addWords(frame, bodyAt, bodyAt + bytes, sum)) !== 0) return OUTCOME.dropMalformed;
-
-    // Somebody without an address yet (he is about to take ours) is answered by telling everybody.
-    const isFromNobody = isUnspecifiedV6(frame, sourceAt);
-    this.#replyTo(frame);
-    if (isFromNobody) {
-      set16(frame, DESTINATION_AT, 0x3333);
-      set32(frame, DESTINATION_AT + 2, 1);
-      frame.set(ALL_NODES, destinationAt);
-    } else {
-      frame.copyWithin(destinationAt, sourceAt, sourceAt + IPV6_ADDRESS_BYTES);
-    }
-    frame.copyWithin(sourceAt, bodyAt + NDP.target, bodyAt + NDP.target + IPV6_ADDRESS_BYTES);
-    set32(frame, at, 6 << 28);
-    set16(frame, at + IPV6.payloadLength, ADVERTISEMENT_BYTES);
-    set32(frame, bodyAt, ICMPV6_TYPE.neighbourAdvertisement << 24);
-    set32(frame, bodyAt + 4, isFromNobody ? OVERRIDE : SOLICITED | OVERRIDE);
-    frame[bodyAt + NDP.options] = TARGET_LINK_ADDRESS;
-    frame[bodyAt + NDP.options + 1] = 1;
-    this.#copyOwnMac(frame, bodyAt + NDP.options + 2);
-    this.length = bodyAt + ADVERTISEMENT_BYTES;
-    const answer = addPseudoHeader(
-      frame,
-      sourceAt,
-      destinationAt,
-      IPV6_ADDRESS_BYTES,
-      PROTOCOL.icmpv6,
-      ADVERTISEMENT_BYTES,
-    );
-    set16(frame, bodyAt + ICMP.checksum, checksumOf(addWords(frame, bodyAt, this.length, answer)));
+    if (!isProperSolicitation(frame, this.#packet, end)) return OUTCOME.passNotVip;
+    if (!isSolicitationIntact(frame, this.#packet)) return OUTCOME.dropMalformed;
+    this.length = answerSolicitation(frame, this.#packet, this.#ownMac);
     return OUTCOME.txNdp;
   }
 
@@ -332,7 +260,7 @@ export class Decision {
   #forward(frame: Uint8Array, outcome: Outcome): Outcome {
     const mac = realValue.at.mac;
     for (let i = 0; i < MAC_BYTES; i++) frame[DESTINATION_AT + i] = this.#real.bytes[mac + i];
-    this.#copyOwnMac(frame, SOURCE_AT);
+    for (let i = 0; i < MAC_BYTES; i++) frame[SOURCE_AT + i] = this.#ownMac[i];
     const flows = outcome === OUTCOME.txNew || outcome === OUTCOME.txMoved ? 1 : 0;
     this.#tables.countVip(this.vip, this.length, flows);
     this.#tables.countReal(this.real, this.length, flows);
@@ -458,29 +386,8 @@ export class Decision {
   }
 
   #isOwnMac(frame: Uint8Array): boolean {
-    const { control } = this.#tables;
-    for (let i = 0; i < MAC_BYTES; i++)
-      if (frame[DESTINATION_AT + i] !== control[controlValue.at.mac + i]) return false;
+    for (let i = 0; i < MAC_BYTES; i++) if (frame[DESTINATION_AT + i] !== this.#ownMac[i]) return false;
     return true;
-  }
-
-  #copyOwnMac(frame: Uint8Array, at: number): void {
-    const { control } = this.#tables;
-    for (let i = 0; i < MAC_BYTES; i++) frame[at + i] = control[controlValue.at.mac + i];
-  }
-
-  /** Back to who sent it, from us. */
-  #replyTo(frame: Uint8Array): void {
-    frame.copyWithin(DESTINATION_AT, SOURCE_AT, SOURCE_AT + MAC_BYTES);
-    this.#copyOwnMac(frame, SOURCE_AT);
-  }
-
-  /** Changes a word and the checksum that covers it. */
-  #replace16(frame: Uint8Array, at: number, after: number, checksumAt: number): void {
-    const before = (frame[at] << 8) | frame[at + 1];
-    const checksum = (frame[checksumAt] << 8) | frame[checksumAt + 1];
-    set16(frame, at, after);
-    set16(frame, checksumAt, updateChecksum(checksum, before, after));
   }
 }
 
