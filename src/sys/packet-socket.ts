@@ -1,0 +1,89 @@
+/** Frames of an interface, past the network stack (packet(7)); Linux. Requires CAP_NET_RAW. */
+import { ERRNO, SystemError } from './errno.js';
+import { check, lastErrno, libc } from './libc.js';
+import { type Mapping, mapAnonymous, unmap } from './memory.js';
+import { interfaceIndex } from './network-interface.js';
+import * as uapi from './uapi/packet.js';
+import { MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCKADDR_STORAGE_BYTES, SOL_SOCKET } from './uapi/socket.js';
+
+const FRAME_BYTES = 2048;
+/** In the socket's memory: frame, filter, address. */
+const FILTER_AT = FRAME_BYTES;
+const ADDRESS_AT = 3072;
+
+export interface PacketSocketOptions {
+  readonly interfaceName: string;
+  /** Of the frames that are received. */
+  readonly etherType: number;
+  /** Lets the kernel keep frames away that nobody wants; offsets count from the Ethernet header. */
+  readonly filter?: uapi.ClassicFilter;
+}
+
+export class PacketSocket {
+  readonly #fd: number;
+  readonly #memory: Mapping;
+  readonly #bytes: Uint8Array;
+  #isClosed = false;
+
+  /** Throws a SystemError: EPERM, ENODEV. */
+  constructor({ interfaceName, etherType, filter }: PacketSocketOptions) {
+    const index = interfaceIndex(interfaceName);
+    const type = uapi.SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    // Protocol 0 receives nothing: the filter is to be there before the first frame.
+    this.#fd = check(libc().socket(uapi.AF_PACKET, type, 0), 'open a packet socket on', interfaceName);
+    this.#memory = mapAnonymous(4096);
+    this.#bytes = new Uint8Array(this.#memory.buffer);
+    try {
+      if (filter) this.#attach(filter);
+      const view = new DataView(this.#memory.buffer, ADDRESS_AT, SOCKADDR_STORAGE_BYTES);
+      view.setUint16(uapi.SOCKADDR_LL.family, uapi.AF_PACKET, true);
+      view.setUint16(uapi.SOCKADDR_LL.protocolBe, etherType, false);
+      view.setInt32(uapi.SOCKADDR_LL.index, index, true);
+      const address = this.#memory.address + ADDRESS_AT;
+      check(libc().bind(this.#fd, address, uapi.SOCKADDR_LL.bytes), 'bind a packet socket to', interfaceName);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Sends a frame as it is; false if the interface is down or its queue full, which passes. */
+  send(frame: Uint8Array): boolean {
+    this.#bytes.set(frame);
+    const sent = libc().send(this.#fd, this.#memory.address, frame.length, MSG_DONTWAIT);
+    return sent === frame.length;
+  }
+
+  /** The next frame that waits, its first 2,048 bytes; undefined if none does. A copy. */
+  receive(): Uint8Array | undefined {
+    const length = libc().recv(this.#fd, this.#memory.address, FRAME_BYTES, MSG_DONTWAIT);
+    if (length >= 0) return this.#bytes.slice(0, length);
+    const errno = lastErrno();
+    // An interface that went down says so once.
+    if (errno === ERRNO.EAGAIN || errno === ERRNO.ENETDOWN) return undefined;
+    throw new SystemError('receive from a packet socket', errno);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    libc().close(this.#fd);
+    unmap(this.#memory);
+  }
+
+  /** struct sock_fprog { length:16, pointer } and behind it the filter. */
+  #attach(filter: uapi.ClassicFilter): void {
+    const view = new DataView(this.#memory.buffer, FILTER_AT);
+    view.setUint16(0, filter.length, true);
+    view.setBigUint64(8, BigInt(this.#memory.address + FILTER_AT + 16), true);
+    for (const [i, [code, jumpTrue, jumpFalse, constant]] of filter.entries()) {
+      const at = 16 + i * 8;
+      view.setUint16(at, code, true);
+      view.setUint8(at + 2, jumpTrue);
+      view.setUint8(at + 3, jumpFalse);
+      view.setUint32(at + 4, constant, true);
+    }
+    const program = this.#memory.address + FILTER_AT;
+    check(libc().setsockopt(this.#fd, SOL_SOCKET, uapi.SO_ATTACH_FILTER, program, 16), 'attach a socket filter');
+  }
+}
