@@ -7,20 +7,27 @@
  */
 
 /** Odd, near 2^32 divided by the golden ratio (Knuth, TAOCP 3, 6.4). */
-const STEP = 0x9e3779b1;
+export const HASH_STEP = 0x9e3779b1;
+/** Murmur3's finalizer: multiply by the first, then exclusive or with itself shifted right by the second; twice. */
+export const HASH_END = [
+  [0x85ebca6b, 13],
+  [0xc2b2ae35, 16],
+] as const;
 
 /** Takes one more word in. */
 export function hashWord(hash: number, word: number): number {
-  const mixed = Math.imul(hash ^ word, STEP);
+  const mixed = Math.imul(hash ^ word, HASH_STEP);
   return mixed ^ (mixed >>> 15);
 }
 
-/** The last step: murmur3's finalizer, after which every bit depends on every bit. An unsigned 32-bit integer. */
+/** The last step, after which every bit depends on every bit. An unsigned 32-bit integer. */
 export function hashEnd(hash: number): number {
-  let mixed = Math.imul(hash, 0x85ebca6b);
-  mixed ^= mixed >>> 13;
-  mixed = Math.imul(mixed, 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
+  let mixed = hash;
+  for (const [factor, shift] of HASH_END) {
+    mixed = Math.imul(mixed, factor);
+    mixed ^= mixed >>> shift;
+  }
+  return mixed >>> 0;
 }
 
 /** The slot of an unsigned 32-bit hash: its share of the range, a multiplication and a shift where `%` divides. */

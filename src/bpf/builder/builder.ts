@@ -93,6 +93,11 @@ export class Builder {
     this.goto(otherwise);
   }
 
+  /** `bytes` at base + offset, of which the program knows that they may be touched. */
+  place(what: string, base: asm.Register, offset: number, bytes: number): Place {
+    return new Place(this, what, base, offset, bytes);
+  }
+
   /** Room on the stack, aligned to 8 bytes; the verifier wants it written before it is read. */
   reserve(what: string, bytes: number): Place {
     this.#stackBytes += Math.ceil(bytes / 8) * 8;

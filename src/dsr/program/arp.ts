@@ -1,0 +1,35 @@
+/** ARP: a request for a VIP's address is answered in place (RFC 826). */
+import * as asm from '../../bpf/asm/index.js';
+import { unequal32 } from '../../bpf/builder/index.js';
+import { ARP, ARP_BYTES, ARP_REPLY, ARP_REQUEST } from '../../frame/arp.js';
+import { vipKey } from '../layout.js';
+import { field, PACKET, span, type Workspace, wire16, wire32 } from './workspace.js';
+
+const { r1, r2, r3 } = asm;
+
+export function arpStage(w: Workspace): void {
+  const { b } = w;
+  b.stage('arp', () => {
+    const packet = w.cursor('ARP packet', PACKET);
+    packet.need(ARP_BYTES, r2, 'passOther');
+    w.demandOwnOrGroupMac('passOther');
+    // Ethernet and IPv4, addresses of six and four bytes, a request.
+    packet.load(r1, span(0, 4));
+    b.jumpIf(unequal32(r1, wire32(0x0001_0800)), 'passNotVip');
+    packet.load(r1, span(4, 4));
+    b.jumpIf(unequal32(r1, wire32((0x0604 << 16) | ARP_REQUEST)), 'passNotVip');
+    w.storeAddress(w.vipKey, field(vipKey, 'address'), 4, packet, ARP.targetIp);
+    w.storeVipPort(w.portlessWord(4));
+    b.lookup(w.maps.vips, w.vipKey, 'passNotVip');
+    packet.store(span(ARP.operation, 2), wire16(ARP_REPLY));
+    // The asker's addresses become the target's, the address asked for the sender's.
+    w.copyMac(packet, ARP.targetMac, packet, ARP.senderMac);
+    packet.load(r1, span(ARP.senderIp, 4));
+    packet.load(r3, span(ARP.targetIp, 4));
+    packet.store(span(ARP.targetIp, 4), r1);
+    packet.store(span(ARP.senderIp, 4), r3);
+    w.storeOwnMac(packet, ARP.senderMac);
+    w.replyToSender();
+    w.finish('txArp');
+  });
+}

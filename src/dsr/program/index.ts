@@ -1,0 +1,2 @@
+/** The XDP program of Direct Server Return. */
+export { dsrProgram } from './program.js';

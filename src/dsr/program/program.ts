@@ -1,0 +1,45 @@
+/**
+ * The XDP program of Direct Server Return: the decision of `../decision.ts` as stages, put together for a
+ * configuration. What is off leaves no code. docs/internals/dsr-program.md draws the way through it.
+ */
+import type { ProgramSpec } from '../../bpf/program.js';
+import type { ProgramOptions } from '../layout.js';
+import { arpStage } from './arp.js';
+import { chooseStage, flowStage } from './flow.js';
+import { countStage, forwardStage, outcomeStages } from './forward.js';
+import { fragmentStage, rememberStage } from './fragment.js';
+import { icmpStage } from './icmp.js';
+import { ipv4Stage, ipv6Stage } from './ip.js';
+import { linkStage } from './link.js';
+import { deniedStage, serviceStage } from './service.js';
+import { solicitationStage } from './solicitation.js';
+import { Workspace } from './workspace.js';
+
+/** The program for these options; it names its maps by `MapName`. At least one family must be on. */
+export function dsrProgram(options: ProgramOptions): ProgramSpec {
+  if (!options.ipv4 && !options.ipv6) throw new RangeError('a DSR program is for IPv4, IPv6 or both');
+  const w = new Workspace(options);
+  // The way of nearly every packet comes first, so that it lies together.
+  linkStage(w);
+  if (options.ipv4) ipv4Stage(w);
+  if (options.ipv6) ipv6Stage(w);
+  serviceStage(w);
+  flowStage(w);
+  forwardStage(w);
+  countStage(w);
+  chooseStage(w);
+  if (options.acl) deniedStage(w);
+  if (options.ipv4) {
+    fragmentStage(w, 4);
+    icmpStage(w, 4);
+    arpStage(w);
+  }
+  if (options.ipv6) {
+    fragmentStage(w, 6);
+    icmpStage(w, 6);
+    solicitationStage(w);
+  }
+  rememberStage(w);
+  outcomeStages(w);
+  return { name: 'pen_dsr', code: w.b.code };
+}

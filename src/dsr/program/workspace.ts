@@ -1,0 +1,198 @@
+/**
+ * What all stages of the program share: which register holds what, where on the stack the keys are built, and the few
+ * phrases that come up everywhere.
+ *
+ *   while the frame is read                      once it is known whose it is
+ *   r6  its first byte                           the same
+ *   r7  its end                                  the same; its length when it is counted
+ *   r8  the IP header                            the outcome
+ *   r9  what follows the IP headers              the real's value
+ *
+ * r1 to r5 are lost in every look-up. Fields from frames are compared and stored as they lie there; `wire16` and
+ * `wire32` give the number that such a field has in a register, on the little-endian hosts that we run on.
+ */
+import * as asm from '../../bpf/asm/index.js';
+import { Builder, Cursor, type FieldAt, type MapShape, type Place } from '../../bpf/builder/index.js';
+import {
+  aclKey,
+  controlValue,
+  defaultDimensions,
+  flowKey,
+  flowValue,
+  fragmentKey,
+  fragmentValue,
+  type MapName,
+  mapLayouts,
+  type ProgramOptions,
+  type Struct,
+  vipKey,
+} from '../layout.js';
+
+export const FRAME = asm.r6;
+export const END = asm.r7;
+export const PACKET = asm.r8;
+export const PAYLOAD = asm.r9;
+export const OUTCOME_REGISTER = asm.r8;
+export const REAL = asm.r9;
+
+/** A field of a structure of the layout. */
+export function field<F extends string>(layout: Struct<F>, name: F): FieldAt {
+  return { offset: layout.at[name], bytes: layout.size[name] };
+}
+
+/** `bytes` from `offset` on. */
+export function span(offset: number, bytes: number): FieldAt {
+  return { offset, bytes };
+}
+
+/** The register's number of a big-endian field that has this value. */
+export function wire16(value: number): number {
+  return ((value & 0xff) << 8) | (value >>> 8);
+}
+
+export function wire32(value: number): number {
+  return (wire16(value & 0xffff) << 16) | wire16(value >>> 16) | 0;
+}
+
+export class Workspace {
+  readonly b = new Builder();
+  readonly options: ProgramOptions;
+  readonly maps: Readonly<Record<MapName, MapShape>>;
+  readonly context: Place;
+  readonly vipKey: Place;
+  readonly aclKey: Place;
+  readonly flowKey: Place;
+  readonly flowValue: Place;
+  readonly fragmentKey: Place;
+  readonly fragmentValue: Place;
+  /** A key of `reals` and what is counted by it, or of `outcomes`. */
+  readonly index: Place;
+  /** The service's number, as key of `slots` and `vipTraffic`. */
+  readonly vip: Place;
+  /** Its flags: those of the hash only, once it is chosen by. */
+  readonly flags: Place;
+  /** Both ports as a client sends them. */
+  readonly ports: Place;
+  /** 1 for a part of a datagram, whose server the other parts are to meet. */
+  readonly isFragment: Place;
+  /** Of a fragment: what must be known again after look-ups. */
+  readonly protocol: Place;
+  readonly remaining: Place;
+  readonly packet: Place;
+  readonly isLater: Place;
+  readonly aclBit: Place;
+
+  constructor(options: ProgramOptions) {
+    this.options = options;
+    const layouts = mapLayouts({ ...defaultDimensions, slots: options.slots });
+    this.maps = Object.fromEntries(
+      Object.entries(layouts).map(([name, { keyBytes, valueBytes }]) => [
+        name,
+        { name, key: { bytes: keyBytes }, value: { bytes: valueBytes } },
+      ]),
+    ) as Record<MapName, MapShape>;
+    const { b } = this;
+    this.context = b.reserve('context', 8);
+    this.vipKey = b.reserve('key of vips', vipKey.bytes);
+    this.aclKey = b.reserve('key of acl', aclKey.bytes);
+    this.flowKey = b.reserve('key of flows', flowKey.bytes);
+    this.flowValue = b.reserve('value of flows', flowValue.bytes);
+    this.fragmentKey = b.reserve('key of fragments', fragmentKey.bytes);
+    this.fragmentValue = b.reserve('value of fragments', fragmentValue.bytes);
+    this.index = b.reserve('index', 4);
+    this.vip = b.reserve('vip', 4);
+    this.flags = b.reserve('flags', 4);
+    this.ports = b.reserve('ports', 4);
+    this.isFragment = b.reserve('is fragment', 4);
+    this.protocol = b.reserve('protocol', 4);
+    this.remaining = b.reserve('remaining', 4);
+    this.packet = b.reserve('packet', 8);
+    this.isLater = b.reserve('is later fragment', 4);
+    this.aclBit = b.reserve('acl bit', 4);
+  }
+
+  /** What `r8` points at, or `r9`. */
+  cursor(what: string, register: asm.Register): Cursor {
+    return new Cursor(this.b, what, register, END);
+  }
+
+  /** The first 14 bytes of the frame, which are there. */
+  get ethernet(): Place {
+    return this.b.place('Ethernet header', FRAME, 0, 14);
+  }
+
+  /** dst = address of the only value of `control`. */
+  control(dst: asm.Register): Place {
+    this.b.emit(asm.loadMapValue(dst, 'control'));
+    return this.b.place('control', dst, 0, controlValue.bytes);
+  }
+
+  /** Goes to `otherwise` if the frame is for another MAC address. Uses r2 and r3. */
+  demandOwnMac(otherwise: string): void {
+    const { b } = this;
+    // Eight bytes of each, without the two that are not of the address.
+    this.control(asm.r2).load(asm.r2, span(controlValue.at.mac, 8));
+    this.ethernet.load(asm.r3, span(0, 8));
+    b.emit(asm.lsh.imm(asm.r2, 16), asm.lsh.imm(asm.r3, 16), asm.jne.reg(asm.r2, asm.r3, otherwise));
+  }
+
+  /** Goes to `otherwise` unless the frame is for our MAC address or for a group. Uses r2 and r3. */
+  demandOwnOrGroupMac(otherwise: string): void {
+    const { b } = this;
+    const accepted = b.newLabel('mac');
+    this.ethernet.load(asm.r2, span(0, 1));
+    b.emit(asm.jset.imm(asm.r2, 1, accepted));
+    this.demandOwnMac(otherwise);
+    b.emit(asm.label(accepted));
+  }
+
+  /** Writes our MAC address. Uses r2 and r3. */
+  storeOwnMac(to: Place, at: number): void {
+    const control = this.control(asm.r2);
+    this.copyMac(to, at, control, controlValue.at.mac);
+  }
+
+  /** Uses r3. */
+  copyMac(to: Place, at: number, from: Place, source: number): void {
+    from.load(asm.r3, span(source, 4));
+    to.store(span(at, 4), asm.r3);
+    from.load(asm.r3, span(source + 4, 2));
+    to.store(span(at + 4, 2), asm.r3);
+  }
+
+  /** Back to who sent it, from us. Uses r2 and r3. */
+  replyToSender(): void {
+    this.copyMac(this.ethernet, 0, this.ethernet, 6);
+    this.storeOwnMac(this.ethernet, 6);
+  }
+
+  /**
+   * An address of the packet as keys have it: 16 bytes, an IPv4 one mapped. In whole 64-bit stores, as the kernel reads
+   * keys in such. Uses r2 and r3.
+   */
+  storeAddress(to: Place, at: FieldAt, family: 4 | 6, from: Place, source: number): void {
+    if (family === 6) {
+      to.copy(at, from, span(source, 16), asm.r2);
+      return;
+    }
+    from.load(asm.r2, span(source, 4));
+    this.b.emit(asm.lsh.imm(asm.r2, 32), asm.mov32.imm(asm.r3, 0xffff_0000), asm.or.reg(asm.r2, asm.r3));
+    to.store(span(at.offset, 8), 0);
+    to.store(span(at.offset + 8, 8), asm.r2);
+  }
+
+  /** The key's port (as it lies in frames), protocol and family, from one register or constant. */
+  storeVipPort(word: asm.Register | number): void {
+    this.vipKey.store(span(vipKey.at.portBe, 4), word);
+  }
+
+  /** The entry (address, 0, protocol) or (address, 0, 0): its key's last word. */
+  portlessWord(family: 4 | 6, protocol = 0): number {
+    return (family << 24) | (protocol << 16);
+  }
+
+  /** Ends with the outcome. */
+  finish(outcome: string): void {
+    this.b.goto(outcome);
+  }
+}
