@@ -3,13 +3,16 @@
  * control port -> pid file -> privileges dropped -> serving. If a step fails, those before it are undone.
  */
 import { randomInt } from 'node:crypto';
-import { takesTraffic } from '../control/draft.js';
+import { BpfError } from '../bpf/errors.js';
+import { takesFrames, takesTraffic } from '../control/draft.js';
 import { ConfigurationError } from '../control/errors.js';
 import { listenCause } from '../control/listen-cause.js';
 import { Service } from '../control/service.js';
 import { type Endpoint, formatEndpoint } from '../core/address.js';
-import { isTransparent } from '../core/configuration.js';
+import { type Configuration, isTransparent, type ServerSpec } from '../core/configuration.js';
+import { DsrError } from '../dsr/errors.js';
 import { AVAILABLE_ENGINES } from '../engine/choose.js';
+import type { DataPlane } from '../proxy/data-plane.js';
 import { startDataPlane } from '../proxy/workers.js';
 import { monotonicMs } from '../sys/clock.js';
 import { SystemError } from '../sys/errno.js';
@@ -29,7 +32,7 @@ export async function check(options: Options): Promise<string> {
   const service = makeService(options, { log() {}, print() {}, exit() {} });
   await prepare(service, options);
   const { servers } = service.setup.configuration;
-  return `good: ${servers.filter(takesTraffic).length} servers`;
+  return `good: ${servers.filter(judgeOf(service)).length} servers`;
 }
 
 /** Serves until TERM, INT or the control command `exit`; returns when clients are taken. */
@@ -97,11 +100,15 @@ async function start(service: Service, options: Options, ending: Ending): Promis
   const keep = isTransparent(settings) ? transparencyCapabilities() : [];
   if (dropPrivileges({ user: options.user, root: options.root, keep }))
     await service.dataPlane.reduceCapabilities(keep);
-  const { engine, engineReason, listening, threads } = service.dataPlane;
-  const where = listening ? formatEndpoint(listening) : '?';
-  const workers = threads === 1 ? '1 thread' : `${threads} threads`;
-  service.log(0, `serving on ${where} with engine ${engine} (${engineReason}), ${workers}`);
+  service.log(0, greeting(service.dataPlane));
   void tryServers();
+}
+
+function greeting({ engine, engineReason, listening, threads }: DataPlane): string {
+  const where = listening ? formatEndpoint(listening) : '?';
+  if (engine === 'xdp') return `serving ${where.replace(/:0$/, ', every port')} by direct return (${engineReason})`;
+  const workers = threads === 1 ? '1 thread' : `${threads} threads`;
+  return `serving on ${where} with engine ${engine} (${engineReason}), ${workers}`;
 }
 
 async function prepare(service: Service, options: Options): Promise<void> {
@@ -127,9 +134,14 @@ async function prepare(service: Service, options: Options): Promise<void> {
       `cannot be transparent as '${options.user}': ${process.platform} lets only root (leave out -u)`,
     );
   }
-  if (options.control === undefined && ![...servers, emergency].some(takesTraffic)) {
+  if (options.control === undefined && ![...servers, emergency].some(judgeOf(service))) {
     throw new UsageError('no servers (name at least one after the listening address, or in the -F file)');
   }
+}
+
+/** Says which servers are some, in the mode that has been asked for. */
+function judgeOf({ setup }: Service): (spec: ServerSpec | undefined) => boolean {
+  return setup.dsrInterface === undefined ? takesTraffic : takesFrames;
 }
 
 type Surroundings = Pick<ConstructorParameters<typeof Service>[0], 'log' | 'print' | 'exit'>;
@@ -138,8 +150,9 @@ function makeService(options: Options, surroundings: Surroundings): Service {
   const { log } = surroundings;
   const service = new Service({
     ...surroundings,
-    startDataPlane: (configuration, listen, engine) =>
-      startDataPlane({
+    startDataPlane: (configuration, listen, engine, dsrInterface) => {
+      if (dsrInterface !== undefined) return startDirect(configuration, listen, dsrInterface, surroundings, service);
+      return startDataPlane({
         configuration,
         listen,
         engine,
@@ -148,7 +161,8 @@ function makeService(options: Options, surroundings: Surroundings): Service {
         failed: (failure) => service.fatal(failure),
       }).catch((failure) => {
         throw failure instanceof SystemError && failure.syscall === 'listen' ? cannotListen(listen, failure) : failure;
-      }),
+      });
+    },
     engines: AVAILABLE_ENGINES,
     monotonicMs,
     wallMs: Date.now,
@@ -160,6 +174,33 @@ function makeService(options: Options, surroundings: Surroundings): Service {
     allowExit: options.allowExit,
   });
   return service;
+}
+
+/** Loaded only where it is asked for: the proxy has no use for it. */
+async function startDirect(
+  configuration: Configuration,
+  listen: Endpoint,
+  interfaceName: string,
+  { log }: Surroundings,
+  service: Service,
+): Promise<DataPlane> {
+  if (process.platform !== 'linux') {
+    throw new StartError(
+      `cannot return directly on '${interfaceName}': ${process.platform} has no XDP (it needs Linux)`,
+    );
+  }
+  const { startDsr } = await import('../dsr/dsr-plane.js');
+  return startDsr({
+    configuration,
+    listen,
+    interfaceName,
+    udp: Reflect.get(configuration.settings, 'udp') === true,
+    log: (line) => log(0, line),
+    failed: (failure) => service.fatal(failure),
+  }).catch((failure) => {
+    const isOurs = failure instanceof DsrError || failure instanceof SystemError || failure instanceof BpfError;
+    throw isOurs ? new StartError(failure.message, { cause: failure }) : failure;
+  });
 }
 
 function cannotListen(endpoint: Endpoint, failure: SystemError): StartError {

@@ -230,8 +230,6 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
       [`no ${word}`, ''],
     ]),
     ...[
-      'dsr_if',
-      'dsr_if eth0',
       'ssl_ciphers ALL',
       'ssl_client_renegotiation_interval',
       'ssl_ocsp_response',

@@ -14,6 +14,8 @@ import type { EngineName } from '../engine/engine.js';
 export interface ListenAddress {
   readonly text: string;
   readonly endpoint: Endpoint;
+  /** An address alone, which only direct server return can do with: every port of it. */
+  readonly isPortless?: boolean;
 }
 
 /** Everything that the operator has asked for: the data plane's Configuration, and what concerns the control plane. */
@@ -24,6 +26,8 @@ export interface Setup {
   readonly webStats: string | undefined;
   /** `auto` unless one was asked for. */
   readonly engine: EngineName | 'auto';
+  /** The interface for direct server return, undefined for a proxy. */
+  readonly dsrInterface: string | undefined;
 }
 
 export const emptySetup: Setup = {
@@ -31,6 +35,7 @@ export const emptySetup: Setup = {
   listen: undefined,
   webStats: undefined,
   engine: 'auto',
+  dsrInterface: undefined,
 };
 
 /** Tables in use, which never shrink; 0 before the start. */
@@ -47,6 +52,7 @@ export class Draft {
   listen: ListenAddress | undefined;
   webStats: string | undefined;
   engine: EngineName | 'auto';
+  dsrInterface: string | undefined;
   emergency: ServerSpec | undefined;
   abuse: ServerSpec | undefined;
   /** Seconds of blacklisting asked for, by slot; state, so it is applied but never kept. */
@@ -67,6 +73,7 @@ export class Draft {
     this.listen = setup.listen;
     this.webStats = setup.webStats;
     this.engine = setup.engine;
+    this.dsrInterface = setup.dsrInterface;
     this.emergency = configuration.emergency;
     this.abuse = configuration.abuse;
     // Both are shared with the published configuration until first changed, then copied once.
@@ -104,7 +111,7 @@ export class Draft {
 
   /** Whether anything differs from the Setup it began with, or a blacklisting waits. */
   get isChanged(): boolean {
-    const { configuration, listen, webStats, engine } = this.#was;
+    const { configuration, listen, webStats, engine, dsrInterface } = this.#was;
     const settings = Object.keys(this.settings) as (keyof Settings)[];
     return (
       this.#serversChanged ||
@@ -113,6 +120,7 @@ export class Draft {
       this.listen !== listen ||
       this.webStats !== webStats ||
       this.engine !== engine ||
+      this.dsrInterface !== dsrInterface ||
       this.emergency !== configuration.emergency ||
       this.abuse !== configuration.abuse ||
       settings.some((key) => this.settings[key] !== configuration.settings[key])
@@ -132,6 +140,7 @@ export class Draft {
       listen: this.listen,
       webStats: this.webStats,
       engine: this.engine,
+      dsrInterface: this.dsrInterface,
     };
   }
 
@@ -159,6 +168,10 @@ export function isUnspecified(endpoint: Endpoint | undefined): boolean {
 
 /** Whether the server is one: an empty row, port 0 and an unspecified address are none. */
 export function takesTraffic(spec: ServerSpec | undefined): boolean {
-  const endpoint = spec?.endpoint;
-  return endpoint?.kind === 'ip' ? endpoint.port !== 0 && !isUnspecified(endpoint) : endpoint !== undefined;
+  return takesFrames(spec) && (spec?.endpoint?.kind !== 'ip' || spec.endpoint.port !== 0);
+}
+
+/** Whether it is one for direct server return, where no port is every port. */
+export function takesFrames(spec: ServerSpec | undefined): boolean {
+  return spec?.endpoint !== undefined && !isUnspecified(spec.endpoint);
 }

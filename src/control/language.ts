@@ -7,6 +7,7 @@ import { optional } from './argument.js';
 import { action, type Call, type Command } from './command.js';
 import { aclCommands } from './commands/acls.js';
 import { connectionCommands } from './commands/connections.js';
+import { dsrCommands } from './commands/dsr.js';
 import { fileCommands } from './commands/files.js';
 import { laterCommands } from './commands/later.js';
 import { networkCommands } from './commands/network.js';
@@ -41,6 +42,7 @@ export const commands: readonly Command[] = [
   ...udpCommands,
   ...networkCommands,
   ...transparentCommands,
+  ...dsrCommands,
   ...fileCommands,
   ...processCommands,
   help,

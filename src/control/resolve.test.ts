@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ANY_V6, formatEndpoint, formatIp } from '../core/address.js';
-import { resolveHost, resolveListen, resolvePort, resolveServer } from './resolve.js';
+import { resolveHost, resolveListen, resolveListenOrVip, resolvePort, resolveServer } from './resolve.js';
 
 const listens: ReadonlyArray<readonly [text: string, want: string]> = [
   ['8080', '0.0.0.0:8080'],
@@ -19,6 +19,23 @@ for (const [text, want] of listens) {
     const { endpoint, text: kept } = await resolveListen(text);
     assert.equal(formatEndpoint(endpoint), want);
     assert.equal(kept, text);
+  });
+}
+
+const vips: readonly (readonly [text: string, want: string])[] = [
+  ['192.0.2.80', '192.0.2.80:0'],
+  ['[2001:db8::80]', '[2001:db8::80]:0'],
+  ['2001:db8::80', '[2001:db8::80]:0'],
+  ['::1:8080', '[::1]:8080'],
+  ['192.0.2.80:443', '192.0.2.80:443'],
+  ['8080', '0.0.0.0:8080'],
+];
+
+for (const [text, want] of vips) {
+  test(`resolveListenOrVip makes ${want} of ${text}`, async () => {
+    const { endpoint, isPortless = false } = await resolveListenOrVip(text);
+    assert.equal(formatEndpoint(endpoint), want);
+    assert.equal(isPortless, want.endsWith(':0'));
   });
 }
 

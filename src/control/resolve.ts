@@ -72,9 +72,17 @@ export async function resolvePort(text: string, advice = ''): Promise<number> {
   return port;
 }
 
-/** `[HOST:]PORT` or a path, as LISTEN, `listen` and -C have it; a port alone means `defaultHost` there. */
+/** `[HOST:]PORT` or a path, as -C has it; a port alone means `defaultHost` there. */
 export async function resolveListen(text: string, defaultHost: IpWords = ANY_V4): Promise<ListenAddress> {
   return { text, endpoint: await resolveListenEndpoint(text, defaultHost) };
+}
+
+/** As LISTEN and `listen` have it: the same, or a VIP alone, `192.0.2.80`, `[2001:db8::80]` or `2001:db8::80`. */
+export async function resolveListenOrVip(text: string): Promise<ListenAddress> {
+  const vip = parseIp(/^\[(.*)\]$/s.exec(text)?.[1] ?? text);
+  // ::1:8080 could be one, but the last colon splits off a port wherever that leaves an address.
+  const hasPort = text.includes(':') && !text.startsWith('[') && parseIp(splitHostPort(text).host ?? '') !== undefined;
+  return vip && !hasPort ? { text, endpoint: ipEndpoint(vip, 0), isPortless: true } : resolveListen(text);
 }
 
 async function resolveListenEndpoint(text: string, defaultHost: IpWords): Promise<Endpoint> {

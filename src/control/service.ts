@@ -19,7 +19,7 @@ import { CommandError, ConfigurationError, causeOf } from './errors.js';
 import { named, parseLine } from './language.js';
 import { listenCause } from './listen-cause.js';
 import { replaceFile } from './replace-file.js';
-import { resolveListen, resolveServer } from './resolve.js';
+import { resolveListen, resolveListenOrVip, resolveServer } from './resolve.js';
 import { takeStatistics } from './snapshot.js';
 import { type Statistics, statisticsLines, statisticsPage } from './statistics.js';
 import { TransparencyWatch } from './transparency-watch.js';
@@ -32,7 +32,12 @@ const WATCH_MS = 1_000;
 
 export interface ServiceOptions {
   /** Starts the data plane; called once, by `start`. */
-  startDataPlane(configuration: Configuration, listen: Endpoint, engine: EngineName | 'auto'): Promise<DataPlane>;
+  startDataPlane(
+    configuration: Configuration,
+    listen: Endpoint,
+    engine: EngineName | 'auto',
+    dsrInterface: string | undefined,
+  ): Promise<DataPlane>;
   /** The engines that this platform has. */
   readonly engines: readonly EngineName[];
   /** The clock of blacklists and clients. */
@@ -92,7 +97,7 @@ export class Service {
   }
 
   /** The engine in use, undefined before the start. */
-  get engine(): EngineName | undefined {
+  get engine(): EngineName | 'xdp' | undefined {
     return this.#dataPlane?.engine;
   }
 
@@ -153,6 +158,8 @@ export class Service {
       problems.push({ text: 'nowhere to listen (give LISTEN, or "listen" in the file)', isUsage: true });
     }
     const setup = whole.finish();
+    const portless = portProblem(setup);
+    if (portless) problems.push({ text: portless, isUsage: true });
     for (const text of udpProblems(setup)) problems.push({ text, isUsage: true });
     if (problems.length > 0) throw new ConfigurationError(problems);
     this.#fileText = file.text;
@@ -164,9 +171,14 @@ export class Service {
 
   /** Starts the data plane, then does what the command line and the file told it to do. */
   async start(): Promise<void> {
-    const { configuration, listen, engine } = this.#setup;
+    const { configuration, listen, engine, dsrInterface } = this.#setup;
     if (!listen) throw new Error('Service.start: prepare it first');
-    this.#dataPlane = await this.#options.startDataPlane(published(configuration), listen.endpoint, engine);
+    this.#dataPlane = await this.#options.startDataPlane(
+      published(configuration),
+      listen.endpoint,
+      engine,
+      dsrInterface,
+    );
     const watch = new TransparencyWatch(this.#dataPlane.transparency, (level, line) => this.log(level, line));
     this.#watch = setInterval(() => watch.look(this.monotonicMs()), WATCH_MS).unref();
     this.#blacklist(this.#blacklists);
@@ -195,7 +207,10 @@ export class Service {
     return this.#inTurn(async () => {
       this.log(1, `command (${origin}): ${line.trimEnd()}`);
       try {
-        return (await this.#run(line, origin)) ?? '';
+        this.#dataPlane?.refresh?.();
+        const reply = (await this.#run(line, origin)) ?? '';
+        this.#dataPlane?.refresh?.();
+        return reply;
       } catch (error) {
         if (error instanceof CommandError) return error.reply ?? `error: ${error.message}\n`;
         this.log(0, `command '${line.trimEnd()}' failed: ${(error as Error).stack ?? error}`);
@@ -311,6 +326,8 @@ export class Service {
   async #commit(draft: Draft): Promise<void> {
     const was = this.#setup;
     const setup = draft.finish();
+    const portless = portProblem(setup);
+    if (portless) throw new CommandError(portless);
     const { dataPlane } = this;
     const [problem] = udpProblems(setup);
     if (problem !== undefined) throw new CommandError(problem);
@@ -356,11 +373,17 @@ export class Service {
   }
 }
 
+/** What is wrong with a listening address without a port, if it must have one. */
+function portProblem({ listen, dsrInterface }: Pick<Setup, 'listen' | 'dsrInterface'>): string | undefined {
+  if (!listen?.isPortless || dsrInterface !== undefined) return undefined;
+  return `'${listen.text}' has no port (write HOST:PORT)`;
+}
+
 /** LISTEN and SERVER... of the command line. */
 async function placeOperands(draft: Draft, commandLine: CommandLine, script: Script): Promise<void> {
   const { listen, servers } = commandLine;
   try {
-    if (listen !== undefined) draft.listen = await resolveListen(listen);
+    if (listen !== undefined) draft.listen = await resolveListenOrVip(listen);
   } catch (error) {
     script.report('listen address', 'option', error);
     // Nothing will be started; servers without a port of their own are not to be blamed for it as well.

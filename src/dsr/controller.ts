@@ -4,7 +4,7 @@
  * Neither blocks; between them the packet path goes on by itself.
  */
 import { formatIp, type IpWords, isV4 } from '../core/address.js';
-import type { Configuration } from '../core/configuration.js';
+import type { Configuration, ServerSpec } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
 import { arpAnnouncement } from '../frame/arp.js';
 import { ndpAnnouncement } from '../frame/ndp.js';
@@ -133,6 +133,12 @@ export class Controller {
 
   stateOf(slot: number): RealState {
     return stateOf(this.#configuration, slot, this.#standing);
+  }
+
+  /** Of the emergency or abuse server. */
+  spareStateOf(spec: ServerSpec | undefined): string {
+    const address = addressOf(spec?.endpoint);
+    return address && this.#neighbours.at(address)?.isAlive ? 'in-service' : 'silent';
   }
 
   macOf(address: IpWords): Uint8Array | undefined {

@@ -2,13 +2,12 @@
  * The data plane as the control plane sees it: configurations go in, snapshots come out. Implemented by
  * `workers.ts` (worker threads); everything here is called on the main thread.
  */
-import type { Endpoint } from '../core/address.js';
+import type { Endpoint, IpEndpoint } from '../core/address.js';
 import type { ClientTable } from '../core/client-table.js';
 import type { Configuration } from '../core/configuration.js';
 import type { Counters } from '../core/counters.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
-import type { DropReason } from './udp-drops.js';
 
 /** What `connection N` shows. Sockets are -1 and the state 0 where there is none. */
 export interface ConnectionSnapshot {
@@ -26,8 +25,17 @@ export interface ConnectionSnapshot {
   readonly destination?: Endpoint | undefined;
 }
 
+/** A data plane of frames, looked into. */
+export interface FrameView {
+  /** Tables and counters, a line each. */
+  describe(): Promise<string>;
+  /** Which server such a packet would reach, and why: a line. */
+  explain(source: IpEndpoint, destination: IpEndpoint, protocol: 'tcp' | 'udp'): string;
+}
+
 export interface DataPlane {
-  readonly engine: EngineName;
+  /** `xdp`: frames are sent on by the kernel (direct server return), there are no connections. */
+  readonly engine: EngineName | 'xdp';
   /** Why that engine, for the log. */
   readonly engineReason: string;
   /** Worker threads. */
@@ -46,14 +54,18 @@ export interface DataPlane {
   /** Idle connections to servers that are held right now. */
   idlers(): number;
   connectionsInUse(): number;
-  /** Datagrams that were not passed on, by reason; empty for TCP. */
-  drops(): ReadonlyArray<readonly [DropReason, number]>;
+  /** Datagrams (frames, for direct server return) that were not passed on, by reason; empty for TCP. */
+  drops(): ReadonlyArray<readonly [string, number]>;
   /** undefined if N is out of range. */
   connection(index: number): ConnectionSnapshot | undefined;
   /** The connection that a socket belongs to, -1 if none. */
   connectionOfSocket(socket: number): number;
   /** False if N is out of range. */
   closeConnection(index: number): boolean;
+  /** Only where frames are sent on (direct server return). */
+  readonly frames?: FrameView;
+  /** Where tables are not shared memory: brings them up to date, both ways. Called before and after each command. */
+  refresh?(): void;
   /** Stops accepting, closes every connection, ends the workers. */
   stop(): Promise<void>;
 }

@@ -10,7 +10,6 @@ const switches: ReadonlyArray<readonly [string, string]> = [
 ];
 
 const others: ReadonlyArray<readonly [string, string, string]> = [
-  ['dsr_if', 'IF', 'the interface for direct server return'],
   ['ssl_ciphers', 'S', 'TLS ciphers'],
   ['ssl_client_renegotiation_interval', 'S', 'seconds between TLS renegotiations'],
   ['ssl_ocsp_response', 'FILE', 'file with the OCSP response'],

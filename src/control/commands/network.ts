@@ -7,7 +7,7 @@ import { integer, optional, requireLocal, word } from '../argument.js';
 import { action, type Command, setting } from '../command.js';
 import { isUnspecified } from '../draft.js';
 import { CommandError, causeOf } from '../errors.js';
-import { resolveHost, resolveListen } from '../resolve.js';
+import { resolveHost, resolveListenOrVip } from '../resolve.js';
 
 const addressCommands: readonly Command[] = [
   setting({
@@ -18,7 +18,7 @@ const addressCommands: readonly Command[] = [
     async run({ draft, service, origin }, text) {
       if (text !== undefined) {
         if (text.includes('/')) requireLocal(origin);
-        draft.listen = await resolveListen(text);
+        draft.listen = await resolveListenOrVip(text);
       }
       const { listen } = draft;
       // Port 0 is the kernel's choice: once it is made, that is the answer.

@@ -1,0 +1,91 @@
+/** Direct server return: on which interface, what it does, and where a packet would go. */
+import type { IpEndpoint } from '../../core/address.js';
+import { ipEndpoint, isV4, parseIp, splitHostPort } from '../../core/address.js';
+import type { FrameView } from '../../proxy/data-plane.js';
+import { type Argument, optional, takeWord, word } from '../argument.js';
+import { action, type Command, setting } from '../command.js';
+import { CommandError, quoted } from '../errors.js';
+import { resolvePort } from '../resolve.js';
+import type { Service } from '../service.js';
+
+/** IFNAMSIZ of <linux/if.h>, without the NUL. */
+const MAX_NAME = 15;
+
+const interfaceName: Argument<string> = {
+  usage: 'IF',
+  take(words) {
+    const name = takeWord(words, 'an interface');
+    if (name.length > MAX_NAME || name.includes('/'))
+      throw new CommandError(`${quoted(name)} is no name of an interface`);
+    return name;
+  },
+};
+
+/** `ADDRESS[:PORT]`, IPv6 in brackets where a port follows; names are not looked up, as no packet does. */
+const endpoint = (usage: string): Argument<{ text: string; parse(): Promise<IpEndpoint> }> => ({
+  usage,
+  take(words) {
+    const text = takeWord(words, usage);
+    return { text, parse: () => parseEndpoint(text) };
+  },
+});
+
+export const dsrCommands: readonly Command[] = [
+  setting({
+    name: 'dsr_if',
+    arguments: [interfaceName],
+    section: 'Running',
+    help: 'direct server return: send packets for LISTEN (the VIP) on to servers at this interface; chosen at the start',
+    run({ draft, service }, name) {
+      if (service.engine !== undefined && name !== service.setup.dsrInterface) {
+        const now = service.setup.dsrInterface === undefined ? 'a proxy' : `on ${quoted(service.setup.dsrInterface)}`;
+        throw new CommandError(`pen is running as ${now} (to change it restart with -O "dsr_if ${name}")`);
+      }
+      draft.dsrInterface = name;
+      return undefined;
+    },
+  }),
+  action({
+    name: 'dsr',
+    section: 'Looking',
+    help: 'direct server return: VIPs, servers with MAC address and state, packets, flows, drops by reason',
+    isNew: true,
+    run({ service }) {
+      return framesOf(service).describe();
+    },
+  }),
+  action({
+    name: 'explain',
+    arguments: [endpoint('SRC[:PORT]'), endpoint('DST[:PORT]'), optional(word('tcp|udp'))],
+    section: 'Looking',
+    help: 'direct server return: which server a packet would reach, and why',
+    isNew: true,
+    async run({ service }, source, destination, protocol = 'tcp') {
+      if (protocol !== 'tcp' && protocol !== 'udp')
+        throw new CommandError(`expected tcp or udp, got ${quoted(protocol)}`);
+      const [from, to] = [await source.parse(), await destination.parse()];
+      if (from.family !== to.family)
+        throw new CommandError(`${quoted(source.text)} and ${quoted(destination.text)} are of different families`);
+      return `${framesOf(service).explain(from, to, protocol)}\n`;
+    },
+  }),
+];
+
+function framesOf(service: Service): FrameView {
+  const { frames } = service.dataPlane;
+  if (!frames) throw new CommandError('pen does not return directly (start it with -O "dsr_if IF")');
+  return frames;
+}
+
+async function parseEndpoint(text: string): Promise<IpEndpoint> {
+  const bare = /^\[([^\]]*)\]$/.exec(text)?.[1] ?? text;
+  const whole = parseIp(bare);
+  if (whole) return ipEndpoint(whole, 0);
+  const { host, port } = splitHostPort(text);
+  const address = parseIp(host ?? '');
+  if (!address || port === undefined)
+    throw new CommandError(`${quoted(text)} is no address (write IP:PORT, IPv6 in brackets)`);
+  if (!isV4(address) && !text.startsWith('['))
+    throw new CommandError(`${quoted(text)}: write IPv6 with a port as [IP]:PORT`);
+  return ipEndpoint(address, await resolvePort(port));
+}

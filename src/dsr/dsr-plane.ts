@@ -1,0 +1,295 @@
+/**
+ * Direct server return as a data plane: the control plane gives it configurations and looks at its tables as it does
+ * with the proxy's. The packets are the kernel's affair; here a timer looks after servers, a few times a second.
+ */
+import { networkInterfaces } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Endpoint, formatIp, type IpEndpoint, isV4, parseIp } from '../core/address.js';
+import { ClientTable } from '../core/client-table.js';
+import type { Configuration } from '../core/configuration.js';
+import { maglevSize } from '../core/selection/maglev.js';
+import { ServerState } from '../core/server-state.js';
+import { formatMac } from '../frame/ethernet.js';
+import { PROTOCOL } from '../frame/protocol.js';
+import type { ConnectionSnapshot, DataPlane, FrameView } from '../proxy/data-plane.js';
+import { Transparency } from '../proxy/transparency.js';
+import { monotonicMs } from '../sys/clock.js';
+import { SystemError } from '../sys/errno.js';
+import { interfaceMac } from '../sys/network-interface.js';
+import { Controller } from './controller.js';
+import { DsrError } from './errors.js';
+import { explain, formatQuestion } from './explain.js';
+import {
+  ABUSE_REAL,
+  type Dimensions,
+  defaultDimensions,
+  EMERGENCY_REAL,
+  NO_REAL,
+  OUTCOME_NAMES,
+  type ProgramOptions,
+} from './layout.js';
+import { LinkProbes } from './link-probes.js';
+import { openPath, type Path } from './path.js';
+import { addressOf } from './reals.js';
+import { addressBytes } from './record.js';
+import { describe } from './report.js';
+import { farServers, type OwnAddress, requireServers, requireVip } from './requirements.js';
+import type { Vip } from './vips.js';
+
+/** Between two looks; a change of blacklists by command is not kept waiting for it. */
+const TURN_MS = 50;
+/** At the start, so long may servers take to answer before clients are let in. */
+const FIRST_ANSWERS_MS = 1000;
+/** The same on every balancer and at every start, so that they agree and clients stay where they were. */
+const SEED = 0x50454e31;
+
+export interface DsrOptions {
+  readonly configuration: Configuration;
+  /** The VIP. */
+  readonly listen: Endpoint;
+  readonly interfaceName: string;
+  /** UDP, not TCP. */
+  readonly udp: boolean;
+  log(line: string): void;
+  /** The timer met what it can't mend. */
+  failed(error: Error): void;
+}
+
+/** Resolves when packets are sent on; rejects with a DsrError, SystemError or BpfError, leaving nothing behind. */
+export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
+  const { interfaceName, configuration } = options;
+  const mac = macOf(interfaceName);
+  const vip = requireVip(options.listen, interfaceName, ownAddresses(interfaceName));
+  requireServers(configuration, vip);
+  const size = { ...defaultDimensions, slots: maglevSize(configuration.servers.length) };
+  const path = openPath(interfaceName, size, programOptions(vip, configuration, size));
+  let probes: LinkProbes | undefined;
+  try {
+    probes = new LinkProbes(interfaceName);
+    const plane = new DsrPlane(options, { path, probes, size, vip, mac });
+    await plane.begin();
+    return plane;
+  } catch (error) {
+    probes?.close();
+    path.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly path: Path;
+  readonly probes: LinkProbes;
+  readonly size: Dimensions;
+  readonly vip: IpEndpoint;
+  readonly mac: Uint8Array;
+}
+
+export class DsrPlane implements DataPlane, FrameView {
+  readonly engine = 'xdp';
+  readonly frames = this;
+  readonly engineReason: string;
+  readonly threads = 0;
+  readonly servers = new ServerState(ServerState.allocate());
+  readonly clients = new ClientTable(ClientTable.allocate(0));
+  readonly transparency = new Transparency(Transparency.allocate()).counters;
+  readonly #options: DsrOptions;
+  readonly #path: Path;
+  readonly #probes: LinkProbes;
+  readonly #size: Dimensions;
+  readonly #mac: Uint8Array;
+  readonly #controller: Controller;
+  #configuration: Configuration;
+  #vip: IpEndpoint;
+  #timer: NodeJS.Timeout | undefined;
+  #programFor: string;
+
+  constructor(options: DsrOptions, { path, probes, size, vip, mac }: Parts) {
+    const { interfaceName, configuration } = options;
+    this.#options = options;
+    this.#path = path;
+    this.#probes = probes;
+    this.#size = size;
+    this.#mac = mac;
+    this.#configuration = configuration;
+    this.#vip = vip;
+    this.#programFor = JSON.stringify(programOptions(vip, configuration, size));
+    this.engineReason = `${path.mode} mode on ${interfaceName}, ${path.modeReason}`;
+    const { servers } = this;
+    const { tables } = path;
+    const own = ownAddresses(interfaceName);
+    const sourceV6 = sourceOf(own);
+    const log = options.log;
+    const send = (frame: Uint8Array) => probes.send(frame);
+    this.#controller = new Controller(
+      { tables, slots: size.slots, seed: SEED, mac, sourceV6, servers, interfaceName, send, log },
+      [],
+      configuration,
+    );
+    for (const line of farServers(configuration, interfaceName, own)) options.log(line);
+  }
+
+  /** Asks the servers who they are before clients come, then lets them in. */
+  async begin(): Promise<void> {
+    const controller = this.#controller;
+    const deadline = monotonicMs() + FIRST_ANSWERS_MS;
+    controller.configure(this.#configuration, monotonicMs(), []);
+    while (!controller.isComplete && monotonicMs() < deadline) {
+      await sleep(5);
+      this.#turn();
+    }
+    controller.configure(this.#configuration, monotonicMs(), [this.#asVip(this.#vip)]);
+    this.#timer = setInterval(() => this.#turnOrFail(), TURN_MS);
+  }
+
+  get listening(): Endpoint {
+    return this.#vip;
+  }
+
+  configure(configuration: Configuration): void {
+    requireServers(configuration, this.#vip);
+    this.#specialise(this.#vip, configuration);
+    this.#controller.configure(configuration, monotonicMs());
+    this.#configuration = configuration;
+  }
+
+  async listen(endpoint: Endpoint): Promise<void> {
+    const vip = requireVip(endpoint, this.#options.interfaceName, ownAddresses(this.#options.interfaceName));
+    requireServers(this.#configuration, vip);
+    this.#specialise(vip, this.#configuration);
+    this.#controller.configure(this.#configuration, monotonicMs(), [this.#asVip(vip)]);
+    this.#vip = vip;
+  }
+
+  /** Blacklists take effect, and the servers' bytes are counted. */
+  refresh(): void {
+    this.#turn();
+    this.#controller.collect();
+  }
+
+  /** What `penctl dsr` shows. */
+  describe(): Promise<string> {
+    const { interfaceName } = this.#options;
+    const { tables, mode } = this.#path;
+    return describe({
+      interfaceName,
+      mode,
+      mac: this.#mac,
+      size: this.#size,
+      tables,
+      controller: this.#controller,
+      configuration: this.#configuration,
+    });
+  }
+
+  explain(source: IpEndpoint, destination: IpEndpoint, protocol: 'tcp' | 'udp'): string {
+    const question = { source, destination, protocol };
+    const { outcome, real, why } = explain(question, this.#path.tables, this.#size.slots);
+    const where = real === NO_REAL ? outcome.replace(/^(pass|drop|tx).*/, '$1') : this.#nameOf(real);
+    return `${formatQuestion(question)}: ${where} (${why})`;
+  }
+
+  /** There are no workers; what is open stays open. */
+  async reduceCapabilities(): Promise<void> {}
+
+  /** Of frames to the VIP; `penctl dsr` tells of those that pass too. */
+  drops(): [string, number][] {
+    const counts = this.#path.tables.outcomes();
+    return OUTCOME_NAMES.flatMap((name, outcome): [string, number][] =>
+      name.startsWith('drop') ? [[name.slice('drop'.length).toLowerCase(), counts[outcome]]] : [],
+    );
+  }
+
+  idlers(): number {
+    return 0;
+  }
+
+  connectionsInUse(): number {
+    return 0;
+  }
+
+  connection(): ConnectionSnapshot | undefined {
+    return undefined;
+  }
+
+  connectionOfSocket(): number {
+    return -1;
+  }
+
+  closeConnection(): boolean {
+    return false;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#probes.close();
+    this.#path.close();
+  }
+
+  /** `server 1 10.0.0.2 02:00:00:00:00:02` */
+  #nameOf(real: number): string {
+    const { servers, emergency, abuse } = this.#configuration;
+    const [name, spec] =
+      real === EMERGENCY_REAL
+        ? ['emergency server', emergency]
+        : real === ABUSE_REAL
+          ? ['abuse server', abuse]
+          : [`server ${real - 1}`, servers[real - 1]];
+    const address = addressOf(spec?.endpoint);
+    const mac = address && this.#controller.macOf(address);
+    return `${name} ${address ? formatIp(address) : '?'} ${mac ? formatMac(mac) : '?'}`;
+  }
+
+  #turn(): void {
+    this.#probes.drain((frame) => this.#controller.received(frame));
+    this.#controller.turn(monotonicMs());
+  }
+
+  #turnOrFail(): void {
+    try {
+      this.#turn();
+    } catch (error) {
+      clearInterval(this.#timer);
+      this.#options.failed(error as Error);
+    }
+  }
+
+  #asVip(endpoint: IpEndpoint): Vip {
+    return { index: 0, endpoint, protocol: this.#options.udp ? PROTOCOL.udp : PROTOCOL.tcp };
+  }
+
+  #specialise(vip: IpEndpoint, configuration: Configuration): void {
+    const options = programOptions(vip, configuration, this.#size);
+    const text = JSON.stringify(options);
+    if (text === this.#programFor) return;
+    this.#path.specialise(options);
+    this.#programFor = text;
+  }
+}
+
+function programOptions(vip: IpEndpoint, { settings, acls }: Configuration, { slots }: Dimensions): ProgramOptions {
+  const acl = (acls[settings.clientAcl]?.length ?? 0) > 0;
+  return { ipv4: vip.family === 4, ipv6: vip.family === 6, vlan: true, acl, slots };
+}
+
+function macOf(interfaceName: string): Uint8Array {
+  try {
+    const mac = interfaceMac(interfaceName);
+    if (mac) return mac;
+  } catch (error) {
+    if (!(error instanceof SystemError) || error.code !== 'ENODEV') throw error;
+    throw new DsrError(`cannot return directly on '${interfaceName}': no such interface`, { cause: error });
+  }
+  throw new DsrError(`cannot return directly on '${interfaceName}': it is no Ethernet`);
+}
+
+function ownAddresses(interfaceName: string): OwnAddress[] {
+  return networkInterfaces()[interfaceName] ?? [];
+}
+
+/** Of the IPv6 addresses the link-local one, which answers always reach. */
+function sourceOf(own: readonly OwnAddress[]): Uint8Array | undefined {
+  const all = own.map(({ address }) => parseIp(address.replace(/%.*/, ''))).filter((words) => words && !isV4(words));
+  const linkLocal = all.find((words) => words && formatIp(words).startsWith('fe80:'));
+  const words = linkLocal ?? all[0];
+  return words && addressBytes(words);
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { arp } from '../frame/arp.js';
+import { ethernet, formatMac } from '../frame/ethernet.js';
+import { ipv6 } from '../frame/ipv6.js';
+import { neighbourAdvertisement, SOLICITED } from '../frame/ndp.js';
+import { BROADCAST, ip, mac, OWN_MAC, wire } from './fixtures/stage.js';
+import { Neighbours } from './neighbours.js';
+
+const www1 = ip('10.0.0.1');
+const www2 = ip('fd00::2');
+const MAC1 = mac('02:00:00:00:01:01');
+const MAC2 = mac('02:00:00:00:01:02');
+
+function stage() {
+  const sent: Uint8Array[] = [];
+  const send = (frame: Uint8Array) => void sent.push(frame.slice());
+  const neighbours = new Neighbours({ mac: OWN_MAC, sourceV6: wire(ip('fe80::1')), send });
+  neighbours.watch([www1, www2]);
+  return { neighbours, sent };
+}
+
+function reply(from = MAC1, address = www1): Uint8Array {
+  const packet = arp({
+    operation: 2,
+    senderMac: from,
+    senderIp: wire(address),
+    targetMac: OWN_MAC,
+    targetIp: new Uint8Array(4),
+  });
+  return ethernet({ destination: OWN_MAC, source: from }, packet);
+}
+
+function advertisement(from = MAC2): Uint8Array {
+  const message = neighbourAdvertisement({ target: wire(www2), mac: from, flags: SOLICITED });
+  return ethernet(
+    { destination: OWN_MAC, source: from },
+    ipv6({ source: wire(www2), destination: wire(ip('fe80::1')), hopLimit: 255 }, message),
+  );
+}
+
+test('neighbours asks every server at once, by ARP or NDP, and learns where it is', () => {
+  const { neighbours, sent } = stage();
+  neighbours.tick(1000);
+  assert.equal(sent.length, 2);
+  assert.equal(neighbours.at(www1)?.isAlive, false);
+  assert.equal(neighbours.received(reply()), true);
+  assert.equal(neighbours.received(advertisement()), true);
+  assert.equal(formatMac(neighbours.at(www1)?.mac ?? new Uint8Array(6)), formatMac(MAC1));
+  assert.equal(formatMac(neighbours.at(www2)?.mac ?? new Uint8Array(6)), formatMac(MAC2));
+  assert.equal(neighbours.received(reply()), false, 'the same again is no news');
+});
+
+test('neighbours goes on asking a server that is idle, and it alone', () => {
+  const { neighbours, sent } = stage();
+  neighbours.tick(1000);
+  neighbours.received(reply());
+  neighbours.tick(1100);
+  assert.equal(sent.length, 2, 'not before its time');
+  neighbours.tick(1500);
+  assert.deepEqual(sent[2].slice(0, 6), MAC1);
+  neighbours.tick(2000);
+  assert.deepEqual(
+    sent
+      .filter((frame) => frame[12] === 8)
+      .at(-1)
+      ?.slice(0, 6),
+    BROADCAST,
+    'everybody, once it has not answered',
+  );
+});
+
+test('neighbours gives a server up that leaves three questions unanswered, within two seconds', () => {
+  const { neighbours } = stage();
+  neighbours.tick(1000);
+  neighbours.received(reply());
+  let goneMs = 0;
+  for (let nowMs = 1050; goneMs === 0 && nowMs < 9000; nowMs += 50) if (neighbours.tick(nowMs)) goneMs = nowMs;
+  assert.ok(goneMs > 2000 && goneMs <= 3050, `it was given up after ${goneMs - 1000} ms`);
+  assert.equal(neighbours.at(www1)?.isAlive, false);
+  assert.equal(neighbours.received(reply()), true, 'and it comes back with its first answer');
+  assert.equal(neighbours.at(www1)?.isAlive, true);
+});
+
+test('neighbours follows a server to another MAC address', () => {
+  const { neighbours } = stage();
+  neighbours.received(reply());
+  assert.equal(neighbours.received(reply(MAC2)), true);
+  assert.equal(formatMac(neighbours.at(www1)?.mac ?? new Uint8Array(6)), formatMac(MAC2));
+});
+
+test('neighbours believes no request, no stranger, no group, and nobody with our own MAC address', () => {
+  const { neighbours } = stage();
+  const request = reply();
+  request[21] = 1;
+  const rows: readonly [string, Uint8Array][] = [
+    ['a request', request],
+    ['a stranger', reply(MAC1, ip('10.0.0.9'))],
+    ['a group', reply(BROADCAST)],
+    ['ourselves', reply(OWN_MAC)],
+    ['a router', Uint8Array.from(advertisement(), (byte, i) => (i === 21 ? 64 : byte))],
+    ['a cut answer', reply().slice(0, 41)],
+    ['nothing', new Uint8Array(0)],
+  ];
+  for (const [name, frame] of rows) assert.equal(neighbours.received(frame), false, name);
+});
+
+test('neighbours asks 10,000 servers no more than 2,000 times a second', () => {
+  const { neighbours, sent } = stage();
+  neighbours.watch(Array.from({ length: 10_000 }, (_, i) => ip(`10.1.${i >> 8}.${i & 255}`)));
+  for (let nowMs = 1000; nowMs < 11_000; nowMs += 50) neighbours.tick(nowMs);
+  assert.ok(sent.length <= 22_000, `${sent.length} questions in 10 s`);
+});

@@ -1,0 +1,94 @@
+/** The kernel's half: maps made, program loaded, attached to the interface. What it did is undone by `close`. */
+import { BpfError, Program, XdpLink, type XdpMode } from '../bpf/index.js';
+import { BpfTables, createMaps } from './bpf-tables.js';
+import { DsrError } from './errors.js';
+import type { Dimensions, ProgramOptions } from './layout.js';
+import { dsrProgram } from './program/index.js';
+
+export interface Path {
+  readonly tables: BpfTables;
+  readonly mode: XdpMode;
+  /** Why that mode, for the log. */
+  readonly modeReason: string;
+  /** Puts a program made for other options in place, between two frames. */
+  specialise(options: ProgramOptions): void;
+  close(): void;
+}
+
+/**
+ * Attaches to an interface, in the driver if that can run programs, else behind it. Throws a SystemError (ENODEV), a
+ * BpfError (EPERM) or a DsrError, leaving nothing behind.
+ */
+export function openPath(interfaceName: string, size: Dimensions, options: ProgramOptions): Path {
+  const tables = new BpfTables(createMaps(size), size);
+  let program: Program | undefined;
+  try {
+    program = Program.load(dsrProgram(options), { maps: tables.maps });
+    const attached = attach(program, interfaceName);
+    return new XdpPath(tables, program, attached);
+  } catch (error) {
+    program?.close();
+    tables.close();
+    throw error;
+  }
+}
+
+interface Attached {
+  readonly link: XdpLink;
+  readonly mode: XdpMode;
+  readonly reason: string;
+}
+
+class XdpPath implements Path {
+  readonly tables: BpfTables;
+  readonly mode: XdpMode;
+  readonly modeReason: string;
+  readonly #link: XdpLink;
+  #program: Program;
+
+  constructor(tables: BpfTables, program: Program, { link, mode, reason }: Attached) {
+    this.tables = tables;
+    this.mode = mode;
+    this.modeReason = reason;
+    this.#link = link;
+    this.#program = program;
+  }
+
+  specialise(options: ProgramOptions): void {
+    const next = Program.load(dsrProgram(options), { maps: this.tables.maps });
+    try {
+      this.#link.update(next);
+    } catch (error) {
+      next.close();
+      throw error;
+    }
+    this.#program.close();
+    this.#program = next;
+  }
+
+  close(): void {
+    this.#link.close();
+    this.#program.close();
+    this.tables.close();
+  }
+}
+
+function attach(program: Program, interfaceName: string): Attached {
+  try {
+    return { link: XdpLink.attach(program, interfaceName, 'native'), mode: 'native', reason: 'in the driver' };
+  } catch (error) {
+    // Somebody else's program is there, or we may not: the other mode would not be allowed either.
+    if (!(error instanceof BpfError) || ['EBUSY', 'EEXIST', 'EPERM', 'EACCES', 'ENODEV'].includes(error.code))
+      throw error;
+    return attachGeneric(program, interfaceName, error);
+  }
+}
+
+function attachGeneric(program: Program, interfaceName: string, refusal: BpfError): Attached {
+  try {
+    const link = XdpLink.attach(program, interfaceName, 'generic');
+    return { link, mode: 'generic', reason: `behind the driver, which costs speed; ${refusal.message}` };
+  } catch (error) {
+    throw new DsrError(`cannot run XDP programs on '${interfaceName}': ${(error as Error).message}`, { cause: error });
+  }
+}

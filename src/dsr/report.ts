@@ -1,0 +1,69 @@
+/** What `penctl dsr` prints: a line each for the interface, the VIPs, the servers, then what became of the frames. */
+import { formatIp, type IpWords } from '../core/address.js';
+import type { Configuration, ServerSpec } from '../core/configuration.js';
+import { formatMac } from '../frame/ethernet.js';
+import type { Controller } from './controller.js';
+import { ABUSE_REAL, type Dimensions, EMERGENCY_REAL, OUTCOME_NAMES } from './layout.js';
+import { addressOf } from './reals.js';
+import type { ControlTables, Traffic } from './tables.js';
+import { formatVip } from './vips.js';
+
+export interface Reported {
+  readonly interfaceName: string;
+  readonly mode: string;
+  readonly mac: Uint8Array;
+  readonly size: Dimensions;
+  readonly tables: ControlTables;
+  readonly controller: Controller;
+  readonly configuration: Configuration;
+}
+
+export async function describe(reported: Reported): Promise<string> {
+  const { interfaceName, mode, mac, size, tables, controller, configuration } = reported;
+  const flows = await tables.countFlows();
+  const lines = [
+    `interface ${interfaceName} mode ${mode} mac ${formatMac(mac)} slots ${size.slots} flows ${flows} of ${size.flows}`,
+    ...controller.vips.map((vip) => `vip ${formatVip(vip)} ${traffic(tables.vipTraffic(vip.index))}`),
+    ...realLines(reported),
+    ...outcomeLines(tables.outcomes()),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+
+  function realLines({ controller: keeper }: Reported): string[] {
+    const shares = keeper.shares();
+    const line = (name: string, real: number, spec: ServerSpec | undefined, state: string) => {
+      const address = addressOf(spec?.endpoint);
+      if (!address) return [];
+      const counts = `slots ${shares.get(real) ?? 0} ${traffic(tables.realTraffic(real))}`;
+      return [`real ${name} addr ${formatIp(address)} mac ${macText(address)} state ${state} ${counts}`];
+    };
+    const spare = (spec: ServerSpec | undefined) => keeper.spareStateOf(spec);
+    const { servers, emergency, abuse } = configuration;
+    return [
+      ...servers.flatMap((spec, slot) => line(`${slot}`, slot + 1, spec, keeper.stateOf(slot).replace(' ', '-'))),
+      ...line('emergency', EMERGENCY_REAL, emergency, spare(emergency)),
+      ...line('abuse', ABUSE_REAL, abuse, spare(abuse)),
+    ];
+  }
+
+  function macText(address: IpWords): string {
+    const known = controller.macOf(address);
+    return known ? formatMac(known) : 'unknown';
+  }
+}
+
+function traffic({ packets, bytes, flows }: Traffic): string {
+  return `packets ${packets} bytes ${bytes} flows ${flows}`;
+}
+
+/** `tx flow 12 new 3 ...`: a line for each verdict, its reasons in the order of the layout. */
+function outcomeLines(counts: readonly number[]): string[] {
+  return ['pass', 'tx', 'drop'].map((verdict) => {
+    const reasons = OUTCOME_NAMES.flatMap((name, outcome) => {
+      if (!name.startsWith(verdict)) return [];
+      const reason = name.slice(verdict.length);
+      return [`${reason[0].toLowerCase()}${reason.slice(1)} ${counts[outcome]}`];
+    });
+    return `${verdict} ${reasons.join(' ')}`;
+  });
+}
