@@ -9,6 +9,7 @@ import { type Configuration, isTransparent } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
 import type { DataPlane } from '../proxy/data-plane.js';
+import { Refusal } from '../proxy/refusal.js';
 import type { Origin } from './argument.js';
 import { printReplies, Script, type ScriptReply } from './config-file.js';
 import { configurationText } from './configuration-text.js';
@@ -335,7 +336,11 @@ export class Service {
     if (setup.listen && setup.listen !== was.listen && !isSame(setup.listen.endpoint, was.listen?.endpoint)) {
       await this.#listen(setup.listen.endpoint);
     }
-    dataPlane.configure(published(setup.configuration));
+    try {
+      dataPlane.configure(published(setup.configuration));
+    } catch (error) {
+      throw error instanceof Refusal ? new CommandError(error.message) : error;
+    }
     this.#setup = setup;
     this.#controlAcl = controlAclOf(setup);
     const { configuration } = setup;
@@ -349,6 +354,7 @@ export class Service {
     try {
       await this.dataPlane.listen(endpoint);
     } catch (error) {
+      if (error instanceof Refusal) throw new CommandError(error.message);
       const where = formatEndpoint(endpoint);
       const text = `cannot listen on '${where}': ${listenCause(error, endpoint)}`;
       throw new CommandError(text, { isFromOutside: true, cause: error });

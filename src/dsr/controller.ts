@@ -9,6 +9,7 @@ import type { ServerState } from '../core/server-state.js';
 import { arpAnnouncement } from '../frame/arp.js';
 import { ndpAnnouncement } from '../frame/ndp.js';
 import { type AclRecord, aclRecords } from './acl-prefixes.js';
+import { DsrError } from './errors.js';
 import { EPOCH_MS } from './layout.js';
 import { Neighbours } from './neighbours.js';
 import { addressOf, type RealState, Reals, stateOf } from './reals.js';
@@ -73,7 +74,7 @@ export class Controller {
     return this.#vips;
   }
 
-  /** Obeys a configuration and, if given, other VIPs. Throws an Error that says what cannot be done, before anything is. */
+  /** Obeys a configuration and, if given, other VIPs. Throws a DsrError that says what cannot be done, before anything is. */
   configure(configuration: Configuration, nowMs: number, vips = this.#vips): void {
     const acl = aclRecordsOf(configuration);
     if (vips !== this.#vips) this.#announcements = ANNOUNCEMENTS;
@@ -226,6 +227,6 @@ export class Controller {
 function aclRecordsOf({ acls, settings }: Configuration): Map<string, AclRecord> {
   const entries = acls[settings.clientAcl] ?? [];
   const records = entries.length === 0 ? [] : aclRecords(new Map([[settings.clientAcl, entries]]));
-  if (typeof records === 'string') throw new Error(records);
+  if (typeof records === 'string') throw new DsrError(records);
   return new Map(records.map((record) => [Buffer.from(record.key).toString('latin1'), record]));
 }

@@ -3,7 +3,7 @@ import { BpfError, Program, XdpLink, type XdpMode } from '../bpf/index.js';
 import { BpfTables, createMaps } from './bpf-tables.js';
 import { DsrError } from './errors.js';
 import type { Dimensions, ProgramOptions } from './layout.js';
-import { dsrProgram } from './program/index.js';
+import { dsrProgram } from './program/program.js';
 
 export interface Path {
   readonly tables: BpfTables;

@@ -44,7 +44,7 @@ export interface DataPlane {
   readonly clients: ClientTable;
   /** By the numbers of TRANSPARENCY. */
   readonly transparency: Counters;
-  /** Publishes a configuration: connections accepted after this call obey it. */
+  /** Publishes a configuration: connections accepted after this call obey it. Throws a Refusal, changing nothing. */
   configure(configuration: Configuration): void;
   /** Listens there and, once that works, no longer where it did. Rejects with a SystemError, changing nothing. */
   listen(endpoint: Endpoint): Promise<void>;

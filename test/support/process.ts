@@ -36,13 +36,17 @@ export function commandOf(program: Program): string[] {
 export function start(
   program: Program,
   args: readonly string[],
-  options: SpawnOptions & { readonly files?: number | undefined; readonly namespace?: string | undefined } = {},
+  options: SpawnOptions & {
+    readonly files?: number | undefined;
+    readonly namespace?: string | undefined /** Words that run it: setpriv and its options. */;
+    readonly before?: readonly string[];
+  } = {},
 ): Started {
-  const { files, namespace, ...rest } = options;
+  const { files, namespace, before = [], ...rest } = options;
   const limited = files === undefined ? [] : ['prlimit', `--nofile=${files}:${files}`];
   // It becomes the program, so the process number is the program's.
   const inside = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
-  const [command, ...words] = [...inside, ...limited, process.execPath, ...commandOf(program), ...args];
+  const [command, ...words] = [...inside, ...before, ...limited, process.execPath, ...commandOf(program), ...args];
   const child = spawn(command as string, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...rest,

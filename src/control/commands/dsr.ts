@@ -38,8 +38,9 @@ export const dsrCommands: readonly Command[] = [
     help: 'direct server return: send packets for LISTEN (the VIP) on to servers at this interface; chosen at the start',
     run({ draft, service }, name) {
       if (service.engine !== undefined && name !== service.setup.dsrInterface) {
-        const now = service.setup.dsrInterface === undefined ? 'a proxy' : `on ${quoted(service.setup.dsrInterface)}`;
-        throw new CommandError(`pen is running as ${now} (to change it restart with -O "dsr_if ${name}")`);
+        const inUse = service.setup.dsrInterface;
+        const now = inUse === undefined ? 'runs as a proxy' : `returns directly on ${quoted(inUse)}`;
+        throw new CommandError(`pen ${now} (to change it restart with -O "dsr_if ${name}")`);
       }
       draft.dsrInterface = name;
       return undefined;
