@@ -179,13 +179,11 @@ async function plug(
 ): Promise<void> {
   const { segment, port, addresses } = cable;
   await hub.ip('link', 'add', port, 'type', 'veth', 'peer', 'name', segment, 'netns', host.namespace);
-  // XDP sees frames as they are in memory: with these on, checksums are unfinished and several segments are one frame.
-  for (const [end, device] of [
-    [hub, port],
-    [host, segment],
-  ] as const) {
-    await end.run('ethtool', ['-K', device, 'tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off']);
-  }
+  // XDP sees frames as they are in memory: with these on, checksums are unfinished, several segments are one frame, and
+  // VLAN tags stand beside it.
+  const off = ['tx', 'tso', 'gso', 'gro', 'txvlan', 'rxvlan'].flatMap((feature) => [feature, 'off']);
+  await hub.run('ethtool', ['-K', port, ...off]);
+  await host.run('ethtool', ['-K', segment, ...off]);
   await hub.ip('link', 'set', port, 'master', segment, 'up');
   await host.ip('link', 'set', segment, 'up');
   for (const address of addresses) {

@@ -1,10 +1,15 @@
 /** A bed for direct server return: a client, a balancer, servers that hold the VIP without telling anybody. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseMac } from '../../src/frame/ethernet.js';
+import { readPcap, writePcap } from '../../src/frame/pcap.js';
 import { type Bed, bed, type Host } from './bed.js';
 import type { Scene } from './ending.js';
 import { type PenScript, pen, type RunningPen } from './pen.js';
 import { scratch } from './scratch.js';
+import { until } from './wait.js';
 
 export const VIP = '10.7.0.80';
 export const VIP6 = 'fd07::80';
@@ -49,7 +54,7 @@ export async function dsrBed(t: Scene, servers: number): Promise<DsrBed> {
 }
 
 /** The VIP on the loopback interface, never spoken of by ARP; of IPv6, neighbour discovery asks the interface only. */
-async function holdVip(host: Host): Promise<void> {
+export async function holdVip(host: Host): Promise<void> {
   await host.sysctl('net.ipv4.conf.all.arp_ignore=1', 'net.ipv4.conf.all.arp_announce=2');
   await host.ip('address', 'add', `${VIP}/32`, 'dev', 'lo');
   await host.ip('address', 'add', `${VIP6}/128`, 'dev', 'lo', 'nodad');
@@ -111,4 +116,32 @@ export async function ask(client: Host, url: string, n: number, ...options: stri
     ...urls,
   ]);
   return said.trim().split('\n');
+}
+
+/** Sends frames from a host, as they are. */
+export async function sendFrames(host: Host, frames: readonly Uint8Array[]): Promise<void> {
+  const file = writePcap(frames.map((frame) => ({ seconds: 0, frame })));
+  const program = fileURLToPath(new URL('send-frames.js', import.meta.url));
+  const folder = mkdtempSync(join(tmpdir(), 'pen-'));
+  try {
+    writeFileSync(join(folder, 'frames.pcap'), file);
+    await host.run('sh', ['-c', `exec "$0" "$1" lan <"$2"`, process.execPath, program, join(folder, 'frames.pcap')]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What a host receives from now on, of what the filter (pcap-filter(7)) lets through; `frames` reads so far. */
+export async function capture(t: Scene, host: Host, filter: string): Promise<{ frames(): Uint8Array[] }> {
+  const file = join(scratch(t), 'capture.pcap');
+  const words = ['-i', 'lan', '-Q', 'in', '--immediate-mode', '-U', '-w', file, ...filter.split(' ')];
+  const running = host.start(t, 'tcpdump', ['-Z', 'root', ...words]);
+  await until(`tcpdump listens: ${running.said()}`, () => running.said().includes('listening on'));
+  return { frames: () => readPcap(readFileSync(file)).map(({ frame }) => frame) };
+}
+
+/** The MAC address of a host's interface. */
+export async function macOf(host: Host): Promise<Uint8Array> {
+  const [link] = JSON.parse(await host.ip('-j', 'link', 'show', 'lan'));
+  return parseMac(link.address) ?? new Uint8Array(6);
 }
