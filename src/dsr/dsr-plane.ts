@@ -37,7 +37,7 @@ import { farServers, type OwnAddress, requireServers, requireVip } from './requi
 import type { Vip } from './vips.js';
 
 /** Between two looks; a change of blacklists by command is not kept waiting for it. */
-const TURN_MS = 50;
+const TURN_MS = 100;
 /** At the start, so long may servers take to answer before clients are let in. */
 const FIRST_ANSWERS_MS = 1000;
 /** The same on every balancer and at every start, so that they agree and clients stay where they were. */

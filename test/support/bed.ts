@@ -25,12 +25,17 @@ export type Interfaces = Readonly<Record<string, readonly string[]>>;
 export interface BedScript {
   /** Host -> its interfaces. Names are short: an interface's may have 15 letters. */
   readonly hosts: Readonly<Record<string, Interfaces>>;
-  /** Lets hosts transmit from XDP: the other end of each cable gets an XDP program that passes all. */
-  readonly xdp?: boolean;
+  /**
+   * Lets hosts transmit from XDP: the other end of their cables gets an XDP program that passes all. If hosts are named,
+   * the other cables keep their offloads, and so carry several times as much.
+   */
+  readonly xdp?: boolean | readonly string[];
 }
 
 export interface Bed {
   host(name: string): Host;
+  /** Connects two segments by a cable that carries so much each way (tc-tbf(8), `100mbit`). */
+  join(one: string, other: string, rate: string): Promise<void>;
 }
 
 /** A finished program of a host. */
@@ -141,20 +146,32 @@ export async function bed(t: Scene, script: BedScript): Promise<Bed> {
     await hub.ip('link', 'set', segment, 'up');
   }
   const ports: string[] = [];
+  const passing: string[] = [];
   for (const [name, interfaces] of Object.entries(script.hosts)) {
     const host = hosts.get(name) as Host;
     for (const [segment, addresses] of Object.entries(interfaces)) {
       const port = `p${ports.length}`;
       ports.push(port);
-      await plug(hub, host, { segment, port, addresses });
+      const isBare = !Array.isArray(script.xdp) || script.xdp.includes(name);
+      if (script.xdp && isBare) passing.push(port);
+      await plug(hub, host, { segment, port, addresses, isBare });
     }
   }
-  if (script.xdp) await passAll(t, hub, ports);
+  if (passing.length > 0) await passAll(t, hub, passing);
   return {
     host(name) {
       const host = hosts.get(name);
       if (!host) throw new Error(`the bed has no host '${name}'`);
       return host;
+    },
+    async join(one, other, rate) {
+      await hub.ip('link', 'add', `${one}-up`, 'type', 'veth', 'peer', 'name', `${other}-up`);
+      for (const segment of [one, other]) {
+        await withoutOffloads(hub, `${segment}-up`);
+        const limit = ['rate', rate, 'burst', '128kb', 'latency', '50ms'];
+        await hub.run('tc', ['qdisc', 'add', 'dev', `${segment}-up`, 'root', 'tbf', ...limit]);
+        await hub.ip('link', 'set', `${segment}-up`, 'master', segment, 'up');
+      }
     },
   };
 }
@@ -175,20 +192,33 @@ async function add(host: Host): Promise<void> {
 async function plug(
   hub: Host,
   host: Host,
-  cable: { readonly segment: string; readonly port: string; readonly addresses: readonly string[] },
+  cable: {
+    readonly segment: string;
+    readonly port: string;
+    readonly addresses: readonly string[];
+    readonly isBare: boolean;
+  },
 ): Promise<void> {
-  const { segment, port, addresses } = cable;
+  const { segment, port, addresses, isBare } = cable;
   await hub.ip('link', 'add', port, 'type', 'veth', 'peer', 'name', segment, 'netns', host.namespace);
-  // XDP sees frames as they are in memory: with these on, checksums are unfinished, several segments are one frame, and
-  // VLAN tags stand beside it.
-  const off = ['tx', 'tso', 'gso', 'gro', 'txvlan', 'rxvlan'].flatMap((feature) => [feature, 'off']);
-  await hub.run('ethtool', ['-K', port, ...off]);
-  await host.run('ethtool', ['-K', segment, ...off]);
+  if (isBare) {
+    await withoutOffloads(hub, port);
+    await withoutOffloads(host, segment);
+  }
   await hub.ip('link', 'set', port, 'master', segment, 'up');
   await host.ip('link', 'set', segment, 'up');
   for (const address of addresses) {
     await host.ip('address', 'add', address, 'dev', segment, ...(address.includes(':') ? ['nodad'] : []));
   }
+}
+
+/**
+ * XDP sees frames as they are in memory: with these on, checksums are unfinished, several segments are one frame, and
+ * VLAN tags stand beside it.
+ */
+async function withoutOffloads(host: Host, device: string): Promise<void> {
+  const off = ['tx', 'tso', 'gso', 'gro', 'txvlan', 'rxvlan'].flatMap((feature) => [feature, 'off']);
+  await host.run('ethtool', ['-K', device, ...off]);
 }
 
 /** On veth, XDP_TX needs an XDP program at the other end too; a process of the hub holds them. */

@@ -28,18 +28,19 @@ export interface DsrBed extends Bed {
   pen(script: Omit<PenScript, 'namespace'>): Promise<RunningPen>;
 }
 
-/** `servers` of them, named www1 and so on. */
-export async function dsrBed(t: Scene, servers: number): Promise<DsrBed> {
+/** `servers` of them, named www1 and so on. With `rate`, the balancer's link is held to that, both ways. */
+export async function dsrBed(t: Scene, servers: number, rate?: string): Promise<DsrBed> {
   const names = Array.from({ length: servers }, (_, i) => `www${i + 1}`);
   const ownV4 = (i: number) => `10.7.0.${21 + i}`;
   const ownV6 = (i: number) => `fd07::${21 + i}`;
   const lan = (v4: string, v6: string) => ({ lan: [`${v4}/24`, `${v6}/64`] });
   const hosts = {
     client: { lan: ['10.7.0.10/24', '10.7.0.11/24', '10.7.0.12/24', '10.7.0.13/24', 'fd07::10/64'] },
-    balancer: lan(BALANCER, BALANCER6),
+    balancer: { [rate === undefined ? 'lan' : 'slow']: lan(BALANCER, BALANCER6).lan },
     ...Object.fromEntries(names.map((name, i) => [name, lan(ownV4(i), ownV6(i))])),
   };
-  const made = await bed(t, { hosts, xdp: true });
+  const made = await bed(t, { hosts, xdp: rate === undefined ? true : ['balancer'] });
+  if (rate !== undefined) await made.join('lan', 'slow', rate);
   const balancer = made.host('balancer');
   for (const name of names) await holdVip(made.host(name));
   return {
