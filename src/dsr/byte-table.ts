@@ -45,10 +45,7 @@ export class ByteTable {
   find(key: Uint8Array, value: Uint8Array): boolean {
     const entry = this.#find(key, this.#bucket(key));
     if (entry === NIL) return false;
-    if (this.#evicts && entry !== this.#newest) {
-      this.#unlink(entry);
-      this.#link(entry);
-    }
+    this.#use(entry);
     const at = entry * this.#valueBytes;
     for (let i = 0; i < this.#valueBytes; i++) value[i] = this.#values[at + i];
     return true;
@@ -66,6 +63,8 @@ export class ByteTable {
       this.#buckets[bucket] = entry;
       this.#link(entry);
       this.#size++;
+    } else {
+      this.#use(entry);
     }
     this.#values.set(value, entry * this.#valueBytes);
     return true;
@@ -120,6 +119,12 @@ export class ByteTable {
     for (let i = 0; i < this.#keyBytes; i++) hash = Math.imul(hash ^ key[i], 0x01000193);
     hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
     return (hash ^ (hash >>> 13)) & (this.#buckets.length - 1);
+  }
+
+  #use(entry: number): void {
+    if (!this.#evicts || entry === this.#newest) return;
+    this.#unlink(entry);
+    this.#link(entry);
   }
 
   #link(entry: number): void {

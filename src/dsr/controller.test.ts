@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ipEndpoint } from '../core/address.js';
+import {
+  type Configuration,
+  emptyConfiguration,
+  emptySlot,
+  type ServerSpec,
+  type Settings,
+} from '../core/configuration.js';
+import { ServerState } from '../core/server-state.js';
+import { arp } from '../frame/arp.js';
+import { ethernet } from '../frame/ethernet.js';
+import { Controller } from './controller.js';
+import { explain } from './explain.js';
+import { ip, macOf, OWN_MAC, SEED, wire } from './fixtures/stage.js';
+import { EMERGENCY_REAL } from './layout.js';
+import { MemoryTables } from './memory-tables.js';
+import type { Vip } from './vips.js';
+
+const SLOTS = 65_537;
+const vip: Vip = { index: 0, endpoint: ipEndpoint(ip('10.7.0.80'), 80), protocol: 6 };
+const addressOf = (n: number) => ip(`10.7.${n >> 8}.${n & 255}`);
+
+function spec(n: number, changes: Partial<ServerSpec> = {}): ServerSpec {
+  return { ...emptySlot, endpoint: ipEndpoint(addressOf(n), 80), ...changes };
+}
+
+function configuration(
+  servers: readonly ServerSpec[],
+  settings: Partial<Settings> = {},
+  rest: Partial<Configuration> = {},
+) {
+  return { ...emptyConfiguration, servers, settings: { ...emptyConfiguration.settings, ...settings }, ...rest };
+}
+
+/** A controller over tables in memory, on a link where every server answers but those that are silent. */
+function stage(first: Configuration) {
+  const tables = new MemoryTables({ vips: 4, slots: SLOTS, flows: 1024, fragments: 64 });
+  const servers = new ServerState(ServerState.allocate());
+  const silent = new Set<number>();
+  const said: string[] = [];
+  const sent: Uint8Array[] = [];
+  const answers: Uint8Array[] = [];
+  const send = (frame: Uint8Array) => {
+    sent.push(frame);
+    const target = (frame[40] << 8) | frame[41];
+    const isQuestion = frame[28] === 0 && frame[38] === 10;
+    if (!isQuestion || silent.has(target)) return;
+    const packet = arp({
+      operation: 2,
+      senderMac: macOf(target),
+      senderIp: frame.slice(38, 42),
+      targetIp: new Uint8Array(4),
+    });
+    answers.push(ethernet({ destination: OWN_MAC, source: macOf(target) }, packet));
+  };
+  const log = (line: string) => void said.push(line);
+  const options = {
+    tables,
+    slots: SLOTS,
+    seed: SEED,
+    mac: OWN_MAC,
+    sourceV6: undefined,
+    servers,
+    interfaceName: 'eth0',
+    send,
+    log,
+  };
+  const controller = new Controller(options, [], first);
+  let nowMs = 1000;
+  const pass = (ms: number) => {
+    for (const end = nowMs + ms; nowMs < end; nowMs += 50) {
+      controller.turn(nowMs);
+      for (const answer of answers.splice(0)) controller.received(answer);
+    }
+    controller.turn(nowMs);
+  };
+  const configure = (next: Configuration) => {
+    controller.configure(next, nowMs, [vip]);
+    for (const answer of answers.splice(0)) controller.received(answer);
+    controller.turn(nowMs);
+  };
+  configure(first);
+  return { tables, controller, servers, silent, said, sent, pass, configure, now: () => nowMs };
+}
+
+const table = ({ controller }: ReturnType<typeof stage>) => [...controller.shares()].sort(([a], [b]) => a - b);
+
+test('controller: every server has its share, and one that goes moves at most 2 % of the slots', () => {
+  const all = Array.from({ length: 100 }, (_, i) => spec(i + 1));
+  const made = stage(configuration(all));
+  const shares = made.controller.shares();
+  const even = SLOTS / 100;
+  for (const [real, share] of shares)
+    assert.ok(Math.abs(share - even) / even <= 0.02, `real ${real} has ${share} slots`);
+  const slots = () => Array.from({ length: SLOTS }, (_, slot) => made.tables.slot(0, slot));
+  const before = slots();
+  made.configure(configuration(all.map((one, slot) => (slot === 41 ? emptySlot : one))));
+  const after = slots();
+  const moved = before.filter((real, slot) => real !== after[slot]).length;
+  assert.ok(moved / SLOTS <= 0.02, `${((100 * moved) / SLOTS).toFixed(2)} % of the slots moved`);
+  assert.ok(!after.includes(42));
+});
+
+test('controller: weights 1:2:5 are kept within 3 %, and 0 takes nothing as soon as one has a weight', () => {
+  const made = stage(configuration([1, 2, 5, 0].map((weight, i) => spec(i + 1, { weight }))));
+  const shares = made.controller.shares();
+  for (const [real, weight] of [
+    [1, 1],
+    [2, 2],
+    [3, 5],
+  ] as const) {
+    const want = (SLOTS * weight) / 8;
+    assert.ok(Math.abs((shares.get(real) ?? 0) - want) / want <= 0.03, `real ${real} has ${shares.get(real)} slots`);
+  }
+  assert.equal(shares.get(4), undefined);
+  assert.equal(made.controller.stateOf(3), 'draining');
+});
+
+test('controller: a server that falls silent leaves the table, its flows move, and it comes back', () => {
+  const made = stage(configuration([spec(1), spec(2)]));
+  assert.deepEqual(
+    table(made).map(([real]) => real),
+    [1, 2],
+  );
+  made.silent.add(1);
+  made.pass(1300);
+  assert.deepEqual(table(made), [[2, SLOTS]]);
+  assert.equal(made.controller.stateOf(0), 'silent');
+  const question = { source: ipEndpoint(ip('10.9.9.9'), 5), destination: vip.endpoint, protocol: 'tcp' } as const;
+  assert.equal(explain(question, made.tables, SLOTS).real, 2);
+  made.silent.delete(1);
+  made.pass(400);
+  assert.deepEqual(
+    table(made).map(([real]) => real),
+    [1, 2],
+  );
+  assert.deepEqual(made.said, [
+    "server 0 (10.7.0.1) has stopped answering on 'eth0', its flows go elsewhere",
+    "server 0 (10.7.0.1) answers again on 'eth0'",
+  ]);
+});
+
+test('controller: a blacklisted server takes nothing new and keeps what it has, until its time is over', () => {
+  const made = stage(configuration([spec(1), spec(2)]));
+  made.servers.setBlacklistedUntil(0, made.now() + 1000);
+  made.pass(100);
+  assert.deepEqual(table(made), [[2, SLOTS]]);
+  assert.equal(made.controller.stateOf(0), 'blacklisted');
+  const value = new Uint8Array(32);
+  made.tables.readReal(1, value);
+  assert.equal(value[6], 1, 'it serves, but takes nothing new');
+  made.pass(1000);
+  assert.equal(made.controller.stateOf(0), 'in service');
+});
+
+test('controller: a number that another server gets has another generation', () => {
+  const made = stage(configuration([spec(1), spec(2)]));
+  const generation = () => {
+    const value = new Uint8Array(32);
+    made.tables.readReal(1, value);
+    return new DataView(value.buffer).getUint32(8, true);
+  };
+  const before = generation();
+  made.configure(configuration([spec(1, { weight: 1 }), spec(2)]));
+  assert.equal(generation(), before, 'another weight is the same server');
+  made.configure(configuration([spec(3), spec(2)]));
+  assert.notEqual(generation(), before);
+});
+
+test('controller: nobody in service leaves the emergency server, then nobody', () => {
+  const emergency = spec(9);
+  const made = stage(configuration([spec(1)], {}, { emergency }));
+  made.silent.add(1);
+  made.pass(1300);
+  assert.deepEqual(table(made), [[EMERGENCY_REAL, SLOTS]]);
+  made.configure(configuration([spec(1)]));
+  assert.deepEqual(table(made), [[0, SLOTS]]);
+});
+
+test('controller: `stubborn` leaves the dead their slots, `prio` takes the lowest that somebody has', () => {
+  const made = stage(configuration([spec(1), spec(2)], { stubborn: true }));
+  made.silent.add(1);
+  made.pass(1300);
+  assert.deepEqual(
+    table(made).map(([real]) => real),
+    [1, 2],
+  );
+  const ranked = [spec(1, { prio: 1 }), spec(2, { prio: 2 }), spec(3, { prio: 2 })];
+  made.configure(configuration(ranked, { prio: true }));
+  assert.deepEqual(
+    table(made).map(([real]) => real),
+    [2, 3],
+  );
+});
+
+test('controller: a client_acl is asked once it has entries, and no longer once it is empty', () => {
+  const made = stage(configuration([spec(1)]));
+  const question = { source: ipEndpoint(ip('10.9.9.9'), 5), destination: vip.endpoint, protocol: 'tcp' } as const;
+  const outcome = () => explain(question, made.tables, SLOTS).outcome;
+  const mask = [-1, -1, -1, 0xff000000 | 0] as const;
+  const deny = { permit: false, kind: 'network', address: [0, 0, 0xffff, 0x0a000000], mask } as const;
+  const acls = emptyConfiguration.acls.map((entries, i) => (i === 2 ? [deny] : entries));
+  made.configure(configuration([spec(1)], { clientAcl: 2 }, { acls }));
+  assert.equal(outcome(), 'dropDenied');
+  assert.equal(made.tables.aclSize, 3);
+  made.configure(configuration([spec(1)], { clientAcl: 3 }, { acls }));
+  assert.equal(outcome(), 'txNew');
+  assert.equal(made.tables.aclSize, 0);
+});
+
+test('controller: the VIP is announced twice, two seconds apart', () => {
+  const made = stage(configuration([spec(1)]));
+  const announcements = () =>
+    made.sent.filter((frame) => Buffer.compare(frame.slice(28, 32), wire(ip('10.7.0.80'))) === 0).length;
+  assert.equal(announcements(), 1);
+  made.pass(1900);
+  assert.equal(announcements(), 1);
+  made.pass(5000);
+  assert.equal(announcements(), 2);
+});
+
+test('controller: what a server was sent is counted once', () => {
+  const made = stage(configuration([spec(1)]));
+  made.tables.countReal(1, 1500, 1);
+  made.controller.collect();
+  made.tables.countReal(1, 60, 0);
+  made.controller.collect();
+  made.controller.collect();
+  assert.equal(made.servers.sent(0), 1560);
+});
+
+test('controller: 10,000 servers, of which one goes', () => {
+  const servers = Array.from({ length: 10_000 }, (_, i) => spec(i + 1));
+  const made = stage(configuration(servers));
+  made.pass(6000);
+  assert.equal(made.controller.shares().size, 10_000);
+});
