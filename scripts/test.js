@@ -3,6 +3,7 @@
 // from the system's packages (test/interop), networks of their own (test/netns) or their time (test/soak) run only when
 // asked for.
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
@@ -29,7 +30,8 @@ const noSkips = process.env.PEN_TEST_NO_SKIPS === '1';
 let failed = false;
 run({
   files: files.map((file) => dist + file),
-  concurrency: area === undefined,
+  // The runner alone would leave one core idle, though most tests wait for something most of the time.
+  concurrency: area === undefined ? Math.max(2, availableParallelism()) : false,
   timeout: area === 'soak' ? 900_000 : 240_000,
 })
   .on('test:fail', () => {
