@@ -59,6 +59,7 @@ for (const type of ['hash', 'lruHash'] as const) {
       map.setMany(Array.from({ length: count }, (_, n) => [key(n), BigInt(n)] as const));
       const found = map.entries();
       assert.equal(found.length, count);
+      assert.equal(map.count(), count);
       assert.ok(found.every(([{ port, portBe }, value]) => BigInt(portBe * 65_536 + port) === value));
       // Some of them twice, and some that are not there: neither is an error.
       map.deleteMany(Array.from({ length: count + 10 }, (_, n) => key(n < 5 ? 3 : n + 5)));

@@ -124,6 +124,13 @@ export class BpfMap<K, V> extends Handle {
     });
   }
 
+  /** How many entries there are; the same holds as for `entries`. */
+  count(): number {
+    const nothing = (codec: Codec<unknown>) => ({ ...codec, decode: () => undefined });
+    const found = readInBatches({ ...this.#batch, key: nothing(this.#key), value: nothing(this.#value) });
+    return typeof found === 'object' ? found.length : this.keys().length;
+  }
+
   /** All keys; the same holds as for `entries`. At most `maxEntries`, so that a busy table cannot keep us for ever. */
   keys(): K[] {
     const found: K[] = [];

@@ -6,3 +6,4 @@ export * from './instruction.js';
 export * from './jump.js';
 export * from './listing.js';
 export * from './memory.js';
+export * from './prune.js';
