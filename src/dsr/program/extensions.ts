@@ -3,7 +3,7 @@
  * r9 = where they begin; leaves the three behind the last header. The fragment header is told to the stack.
  */
 import * as asm from '../../bpf/asm/index.js';
-import { above, below, equal, unequal } from '../../bpf/builder/index.js';
+import { above, below, equal } from '../../bpf/builder/index.js';
 import { FRAGMENT_HEADER_BYTES, FRAGMENT_OFFSET_V6, MORE_FRAGMENTS_V6 } from '../../frame/ipv6.js';
 import { PROTOCOL } from '../../frame/protocol.js';
 import { fragmentKey, MAX_EXTENSIONS } from '../layout.js';
@@ -71,8 +71,11 @@ function walkOne(w: Workspace, done: string, exits: Exits): void {
   w.isFragment.store(span(0, 4), r2);
   w.isLater.store(span(0, 4), r3);
   b.emit(asm.mov.imm(r2, FRAGMENT_HEADER_BYTES));
+  b.jumpIf(equal(r3, 0), next);
+  b.emit(asm.mov.reg(r1, r5), asm.add.reg(PAYLOAD, r2), asm.sub.reg(r4, r2));
+  b.goto(exits.laterFragment);
 
-  // r2 = the header's length, r5 = the next one's protocol, r3 = whether to stop here.
+  // r2 = the header's length, r5 = the next one's protocol.
   b.emit(asm.label(next));
   // All lengths look alike to the verifier from here on, or it would follow each kind of header through the rest of
   // the program (over a million instructions): it knows nothing of a swapped register, and swapping to the byte order
@@ -80,14 +83,12 @@ function walkOne(w: Workspace, done: string, exits: Exits): void {
   b.emit(asm.toLe(r2, 64), asm.and.imm(r2, LENGTH_MASK));
   b.jumpIf(above(r2, r4), exits.malformed);
   b.emit(asm.mov.reg(r1, r5), asm.add.reg(PAYLOAD, r2), asm.sub.reg(r4, r2));
-  b.jumpIf(unequal(r3, 0), exits.laterFragment);
 
   /** r5 = the next header's protocol, r2 = this one's length as it has it. */
   function readHead() {
     b.jumpIf(below(r4, 8), exits.malformed);
     const head = w.cursor('extension header', PAYLOAD);
     head.need(8, r2, exits.malformed);
-    b.emit(asm.mov.imm(r3, 0));
     head.load(r5, span(0, 1));
     head.load(r2, span(1, 1));
     return head;

@@ -1,2 +1,3 @@
 /** The XDP program of Direct Server Return. */
+export type { VipEntry } from './known-vips.js';
 export { dsrProgram } from './program.js';

@@ -15,6 +15,7 @@ import { TCP_BYTES } from '../../frame/tcp.js';
 import { UDP_BYTES } from '../../frame/udp.js';
 import { flowKey, vipKey } from '../layout.js';
 import { walkExtensions } from './extensions.js';
+import { demandKnownAddress } from './known-vips.js';
 import { END, field, PACKET, PAYLOAD, span, type Workspace, wire16 } from './workspace.js';
 
 const { r1, r2, r4 } = asm;
@@ -26,6 +27,8 @@ export function ipv4Stage(w: Workspace): void {
     header.need(IPV4_BYTES, r2, 'passOther');
     demandVersion(w, header, 4, 'passOther');
     w.demandOwnMac('passOther');
+    if (w.known !== undefined)
+      demandKnownAddress(w, w.known[4], { header, at: IPV4.destination, otherwise: 'passNotVip' });
     w.isFragment.store(span(0, 4), 0);
     w.storeAddress(w.vipKey, field(vipKey, 'address'), 4, header, IPV4.destination);
     w.storeVipPort(w.portlessWord(4));
@@ -53,6 +56,8 @@ export function ipv6Stage(w: Workspace): void {
     b.jumpIf(equal(r1, PROTOCOL.icmpv6), 'solicitation');
     b.emit(asm.label('ipv6.other'));
     w.demandOwnMac('passOther');
+    if (w.known !== undefined)
+      demandKnownAddress(w, w.known[6], { header, at: IPV6.destination, otherwise: 'passNotVip' });
     w.isFragment.store(span(0, 4), 0);
     w.storeAddress(w.vipKey, field(vipKey, 'address'), 6, header, IPV6.destination);
     w.storeVipPort(w.portlessWord(6));
@@ -94,7 +99,7 @@ function transportStage(w: Workspace, family: 4 | 6): void {
     // Destination port, protocol and family, in one word as the key has them.
     b.emit(asm.rsh.imm(r2, 16), asm.lsh.imm(r1, 16), asm.or.reg(r1, r2), asm.or.imm(r1, family << 24));
     w.storeVipPort(r1);
-    b.goto('service');
+    b.goto(w.known === undefined ? 'service' : `service${family}`);
   });
 }
 

@@ -1,84 +1,94 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Program, TestRun } from '../../bpf/index.js';
+import { listing } from '../../bpf/asm/index.js';
+import { Program } from '../../bpf/index.js';
 import { needsBpf } from '../../bpf/kernel.suite.js';
-import { describeFrame } from '../../frame/describe.js';
 import { BpfTables, createMaps } from '../bpf-tables.js';
-import { Decision } from '../decision.js';
-import { decisionSuite, fixtures, type Subject } from '../decision.suite.js';
+import { decisionSuite, fixtures } from '../decision.suite.js';
 import { randomFrames } from '../fixtures/random.js';
-import { DEAD, DRAINED, STAGE_SIZE, setStage } from '../fixtures/stage.js';
-import { ABUSE_REAL, OUTCOME_NAMES, type ProgramOptions, type Verdict, verdictOf, XDP_DROP } from '../layout.js';
-import { MemoryTables } from '../memory-tables.js';
-import { dsrProgram } from './program.js';
+import { STAGE_SIZE, setStage } from '../fixtures/stage.js';
+import type { ProgramOptions } from '../layout.js';
+import { dsrProgram } from './index.js';
+import { compareWithDecision, everything, type ProgramSubject, programSubject } from './program.suite.js';
 
-const everything: ProgramOptions = { ipv4: true, ipv6: true, vlan: true, acl: true, slots: STAGE_SIZE.slots };
+for (const [name, knowsVips] of [
+  ['the XDP program', false],
+  ['the XDP program that knows its VIPs', true],
+] as const) {
+  if (needsBpf.skip === false) {
+    let subject: ProgramSubject | undefined;
+    decisionSuite(
+      name,
+      () => {
+        subject = programSubject(knowsVips);
+        return subject;
+      },
+      () => subject?.close(),
+    );
+  } else test(`${name} does with each fixture what is expected`, needsBpf, () => {});
 
-function programSubject(): Subject & { close(): void } {
-  const maps = createMaps(STAGE_SIZE);
-  const tables = new BpfTables(maps, STAGE_SIZE);
-  const program = Program.load(dsrProgram(everything), { maps });
-  const run = new TestRun(program);
-  return {
-    control: tables,
-    minFrameBytes: 14,
-    run(frame) {
-      run.input.set(frame);
-      const verdict = run.run(frame.length) as Verdict;
-      return { verdict, frame: run.output.slice(0, run.outputBytes) };
-    },
-    close() {
-      run.close();
-      program.close();
+  test(`${name} agrees with the decision on 10,000 random frames`, needsBpf, () => {
+    const seed = Number(process.env.PEN_TEST_SEED ?? Date.now() % 2 ** 31);
+    compareWithDecision(randomFrames(fixtures, seed, 10_000), knowsVips, `seed ${seed}`);
+  });
+}
+
+/** All that the options can form at one size of table. */
+function configurations(slots: number): ProgramOptions[] {
+  const both = [true, false];
+  return both
+    .flatMap((ipv4) =>
+      both.flatMap((ipv6) => both.flatMap((vlan) => both.map((acl) => ({ ipv4, ipv6, vlan, acl, slots })))),
+    )
+    .filter(({ ipv4, ipv6 }) => ipv4 || ipv6);
+}
+
+test('the verifier takes the program in every configuration', { ...needsBpf, timeout: 120_000 }, () => {
+  for (const slots of [65_537, 655_373]) {
+    const size = { ...STAGE_SIZE, slots, flows: 1024, fragments: 1024 };
+    const tables = new BpfTables(createMaps(size), size);
+    try {
+      setStage(new Proxy(tables, { get: (target, name) => (name === 'setSlots' ? () => {} : bound(target, name)) }));
+      const all = tables.maps.vips.entries();
+      const ofOneAddress = all.filter(([key]) => key[15] === 80);
+      for (const options of configurations(slots)) {
+        // The size is one constant, so that the larger one need not be tried with every set of VIPs.
+        for (const vips of slots === 65_537 ? [undefined, all, ofOneAddress, []] : [undefined]) {
+          try {
+            Program.load(dsrProgram(options, vips), { maps: tables.maps }).close();
+          } catch (error) {
+            const { message } = error as Error;
+            assert.fail(`${JSON.stringify(options)}, ${vips?.length ?? 'no'} entries known: ${message}`);
+          }
+        }
+      }
+    } finally {
       tables.close();
-    },
-  };
-}
-
-/** What both paths say of the frames, one after the other, compared. */
-function compareOn(frames: Iterable<Uint8Array>, about: string): void {
-  const subject = programSubject();
-  try {
-    const tables = new MemoryTables(STAGE_SIZE);
-    const decision = new Decision(tables, STAGE_SIZE.slots);
-    setStage(tables);
-    setStage(subject.control);
-    const buffer = new Uint8Array(4096);
-    let number = 0;
-    for (const given of frames) {
-      number++;
-      if (given.length < 14) continue;
-      buffer.set(given);
-      const outcome = decision.decide(buffer, given.length);
-      const got = subject.run(given);
-      const context = () => `${about}, frame ${number}: ${OUTCOME_NAMES[outcome]} of ${describeFrame(given)}`;
-      if (got.verdict !== verdictOf(outcome)) assert.fail(`verdict ${got.verdict} ${context()}`);
-      // What is dropped is nobody's to see; what passes must be as it came.
-      const want = got.verdict === XDP_DROP ? undefined : buffer.subarray(0, decision.length);
-      if (want !== undefined && Buffer.compare(got.frame, want) !== 0)
-        assert.equal(describeFrame(got.frame), describeFrame(want), context());
     }
-    assert.deepEqual(subject.control.outcomes(), tables.outcomes(), about);
-    for (let vip = 0; vip < STAGE_SIZE.vips; vip++)
-      assert.deepEqual(subject.control.vipTraffic(vip), tables.vipTraffic(vip), `VIP ${vip}, ${about}`);
-    for (const real of [1, 2, 3, DRAINED, DEAD, ABUSE_REAL])
-      assert.deepEqual(subject.control.realTraffic(real), tables.realTraffic(real), `real ${real}, ${about}`);
-  } finally {
-    subject.close();
   }
-}
-
-test('program and decision agree on 20,000 random frames', needsBpf, () => {
-  const seed = Number(process.env.PEN_TEST_SEED ?? Date.now() % 2 ** 31);
-  const count = Number(process.env.PEN_TEST_FRAMES ?? 20_000);
-  compareOn(randomFrames(fixtures, seed, count), `seed ${seed}`);
 });
 
-if (needsBpf.skip === false) {
-  let subject: ReturnType<typeof programSubject> | undefined;
-  decisionSuite(
-    'the XDP program',
-    () => (subject = programSubject()),
-    () => subject?.close(),
+test('what is off leaves no code', () => {
+  const stages = (options: Partial<ProgramOptions>) =>
+    [...listing(dsrProgram({ ...everything, ...options }).code).matchAll(/^([a-z]\w*):$/gim)].map(([, name]) => name);
+  assert.ok(stages({}).includes('denied') && stages({}).includes('ipv6') && stages({}).includes('arp'));
+  assert.ok(!stages({ acl: false }).includes('denied'));
+  assert.ok(!listing(dsrProgram({ ...everything, acl: false }).code).includes('map[acl]'));
+  assert.deepEqual(
+    stages({ ipv6: false }).filter((name) => /6|solicitation|advertisement|Ndp|Extensions/.test(name)),
+    [],
   );
-} else test('the XDP program does what is expected', needsBpf, () => {});
+  assert.deepEqual(
+    stages({ ipv4: false }).filter((name) => /4|arp|Arp/.test(name)),
+    [],
+  );
+  assert.ok(!listing(dsrProgram({ ...everything, vlan: false }).code).includes('link.tag'));
+  assert.throws(() => dsrProgram({ ...everything, ipv4: false, ipv6: false }), {
+    message: 'a DSR program is for IPv4, IPv6 or both',
+  });
+});
+
+function bound(target: object, name: string | symbol): unknown {
+  const member = Reflect.get(target, name);
+  return typeof member === 'function' ? member.bind(target) : member;
+}

@@ -2,6 +2,7 @@
  * The XDP program of Direct Server Return: the decision of `../decision.ts` as stages, put together for a
  * configuration. What is off leaves no code. docs/internals/dsr-program.md draws the way through it.
  */
+import { prune } from '../../bpf/asm/index.js';
 import type { ProgramSpec } from '../../bpf/program.js';
 import type { ProgramOptions } from '../layout.js';
 import { arpStage } from './arp.js';
@@ -10,15 +11,20 @@ import { countStage, forwardStage, outcomeStages } from './forward.js';
 import { fragmentStage, rememberStage } from './fragment.js';
 import { icmpStage } from './icmp.js';
 import { ipv4Stage, ipv6Stage } from './ip.js';
+import type { VipEntry } from './known-vips.js';
 import { linkStage } from './link.js';
 import { deniedStage, serviceStage } from './service.js';
 import { solicitationStage } from './solicitation.js';
 import { Workspace } from './workspace.js';
 
-/** The program for these options; it names its maps by `MapName`. At least one family must be on. */
-export function dsrProgram(options: ProgramOptions): ProgramSpec {
+/**
+ * The program for these options; it names its maps by `MapName`. At least one family must be on. With `vips`, all the
+ * entries of that map, it knows them by heart if they are few: then another program must take its place before one of
+ * them changes.
+ */
+export function dsrProgram(options: ProgramOptions, vips?: readonly VipEntry[]): ProgramSpec {
   if (!options.ipv4 && !options.ipv6) throw new RangeError('a DSR program is for IPv4, IPv6 or both');
-  const w = new Workspace(options);
+  const w = new Workspace(options, vips);
   // The way of nearly every packet comes first, so that it lies together.
   linkStage(w);
   if (options.ipv4) ipv4Stage(w);
@@ -41,5 +47,5 @@ export function dsrProgram(options: ProgramOptions): ProgramSpec {
   }
   rememberStage(w);
   outcomeStages(w);
-  return { name: 'pen_dsr', code: w.b.code };
+  return { name: 'pen_dsr', code: prune(w.b.code) };
 }

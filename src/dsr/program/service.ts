@@ -13,6 +13,7 @@ import {
   vipKey,
   vipValue,
 } from '../layout.js';
+import { knownServiceStage } from './known-vips.js';
 import { field, OUTCOME_REGISTER, REAL, span, type Workspace } from './workspace.js';
 
 const { r0, r1, r2, r3 } = asm;
@@ -20,11 +21,17 @@ const { r0, r1, r2, r3 } = asm;
 /** Bits of a whole address in `acl`, the family's included. */
 const WHOLE_PREFIX = 32 + 128;
 
+/** Looks the service up, unless the program knows them all by heart. */
 export function serviceStage(w: Workspace): void {
-  w.b.stage('service', () => {
-    findService(w, { notVip: 'passNotVip', noService: 'dropNoService' });
+  const { b, known } = w;
+  if (known === undefined) {
+    b.stage('service', () => findService(w, { notVip: 'passNotVip', noService: 'dropNoService' }));
+  } else {
+    if (w.options.ipv4) knownServiceStage(w, 4, known[4]);
+    if (w.options.ipv6) knownServiceStage(w, 6, known[6]);
+  }
+  b.stage('permission', () => {
     if (w.options.acl) demandPermission(w);
-    w.b.goto('flow');
   });
 }
 

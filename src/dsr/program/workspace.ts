@@ -27,6 +27,7 @@ import {
   type Struct,
   vipKey,
 } from '../layout.js';
+import { type KnownAddress, knownAddresses, type VipEntry } from './known-vips.js';
 
 export const FRAME = asm.r6;
 export const END = asm.r7;
@@ -81,9 +82,16 @@ export class Workspace {
   readonly packet: Place;
   readonly isLater: Place;
   readonly aclBit: Place;
+  /** Which of several known addresses it is. */
+  readonly addressNumber: Place;
+  /** The VIPs that the program knows by heart, by family. */
+  readonly known: Readonly<Record<4 | 6, readonly KnownAddress[]>> | undefined;
 
-  constructor(options: ProgramOptions) {
+  constructor(options: ProgramOptions, vips: readonly VipEntry[] | undefined) {
     this.options = options;
+    const addresses = knownAddresses(vips);
+    const ofFamily = (family: 4 | 6) => addresses?.filter((address) => address.family === family) ?? [];
+    this.known = addresses === undefined ? undefined : { 4: ofFamily(4), 6: ofFamily(6) };
     const layouts = mapLayouts({ ...defaultDimensions, slots: options.slots });
     this.maps = Object.fromEntries(
       Object.entries(layouts).map(([name, { keyBytes, valueBytes }]) => [
@@ -109,6 +117,7 @@ export class Workspace {
     this.packet = b.reserve('packet', 8);
     this.isLater = b.reserve('is later fragment', 4);
     this.aclBit = b.reserve('acl bit', 4);
+    this.addressNumber = b.reserve('address number', 4);
   }
 
   /** What `r8` points at, or `r9`. */
