@@ -9,7 +9,8 @@ import { ConfigurationError } from '../control/errors.js';
 import { listenCause } from '../control/listen-cause.js';
 import { Service } from '../control/service.js';
 import { type Endpoint, formatEndpoint } from '../core/address.js';
-import { type Configuration, isTransparent, type ServerSpec } from '../core/configuration.js';
+import { isTransparent, type ServerSpec } from '../core/configuration.js';
+import type { DsrOptions } from '../dsr/dsr-plane.js';
 import { DsrError } from '../dsr/errors.js';
 import { AVAILABLE_ENGINES } from '../engine/choose.js';
 import type { DataPlane } from '../proxy/data-plane.js';
@@ -151,7 +152,10 @@ function makeService(options: Options, surroundings: Surroundings): Service {
   const service = new Service({
     ...surroundings,
     startDataPlane: (configuration, listen, engine, dsrInterface) => {
-      if (dsrInterface !== undefined) return startDirect(configuration, listen, dsrInterface, surroundings, service);
+      if (dsrInterface !== undefined) {
+        const mayLoad = options.user === undefined;
+        return startDirect({ configuration, listen, interfaceName: dsrInterface, mayLoad }, surroundings, service);
+      }
       return startDataPlane({
         configuration,
         listen,
@@ -178,12 +182,11 @@ function makeService(options: Options, surroundings: Surroundings): Service {
 
 /** Loaded only where it is asked for: the proxy has no use for it. */
 async function startDirect(
-  configuration: Configuration,
-  listen: Endpoint,
-  interfaceName: string,
+  wanted: Pick<DsrOptions, 'configuration' | 'listen' | 'interfaceName' | 'mayLoad'>,
   { log }: Surroundings,
   service: Service,
 ): Promise<DataPlane> {
+  const { configuration, interfaceName } = wanted;
   if (process.platform !== 'linux') {
     throw new StartError(
       `cannot return directly on '${interfaceName}': ${process.platform} has no XDP (it needs Linux)`,
@@ -191,9 +194,7 @@ async function startDirect(
   }
   const { startDsr } = await import('../dsr/dsr-plane.js');
   return startDsr({
-    configuration,
-    listen,
-    interfaceName,
+    ...wanted,
     udp: Reflect.get(configuration.settings, 'udp') === true,
     log: (line) => log(0, line),
     failed: (failure) => service.fatal(failure),

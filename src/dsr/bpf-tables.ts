@@ -103,7 +103,7 @@ export class BpfTables implements ControlTables, PathTables {
   }
 
   async countFlows(): Promise<number> {
-    return this.maps.flows.entries().length;
+    return this.maps.flows.count();
   }
 
   findVip(key: Bytes, value: Bytes): boolean {

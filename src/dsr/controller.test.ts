@@ -66,6 +66,7 @@ function stage(first: Configuration) {
     interfaceName: 'eth0',
     send,
     log,
+    vipsChanged() {},
   };
   const controller = new Controller(options, [], first);
   let nowMs = 1000;

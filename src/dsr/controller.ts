@@ -30,6 +30,8 @@ export interface ControllerOptions {
   readonly interfaceName: string;
   send(frame: Uint8Array): void;
   log(line: string): void;
+  /** The entries of `vips` are other ones now; a program that knows them by heart is to be replaced. */
+  vipsChanged(): void;
 }
 
 /** Times that a VIP is announced, and how long after each other (RFC 5227 ANNOUNCE_NUM, ANNOUNCE_INTERVAL). */
@@ -87,7 +89,7 @@ export class Controller {
     this.#isStale = true;
     this.turn(nowMs);
     // Last, as it opens the door; and nobody is asked for a list that is gone.
-    this.#vipEntries.apply(vips, configuration);
+    if (this.#vipEntries.apply(vips, configuration)) this.#options.vipsChanged();
     for (const [name, { key }] of this.#acl) if (!acl.has(name)) this.#options.tables.deleteAcl(key);
     this.#acl = acl;
   }

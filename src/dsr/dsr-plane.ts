@@ -50,6 +50,8 @@ export interface DsrOptions {
   readonly interfaceName: string;
   /** UDP, not TCP. */
   readonly udp: boolean;
+  /** The process stays root and may load other programs while it runs. */
+  readonly mayLoad: boolean;
   log(line: string): void;
   /** The timer met what it can't mend. */
   failed(error: Error): void;
@@ -62,7 +64,8 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const vip = requireVip(options.listen, interfaceName, ownAddresses(interfaceName));
   requireServers(configuration, vip);
   const size = { ...defaultDimensions, slots: maglevSize(configuration.servers.length) };
-  const path = openPath(interfaceName, size, programOptions(vip, configuration, size));
+  const all = { ipv4: true, ipv6: true, vlan: true, acl: true, slots: size.slots };
+  const path = openPath(interfaceName, size, all);
   let probes: LinkProbes | undefined;
   try {
     probes = new LinkProbes(interfaceName);
@@ -101,7 +104,6 @@ export class DsrPlane implements DataPlane, FrameView {
   #configuration: Configuration;
   #vip: IpEndpoint;
   #timer: NodeJS.Timeout | undefined;
-  #programFor: string;
 
   constructor(options: DsrOptions, { path, probes, size, vip, mac }: Parts) {
     const { interfaceName, configuration } = options;
@@ -112,7 +114,6 @@ export class DsrPlane implements DataPlane, FrameView {
     this.#mac = mac;
     this.#configuration = configuration;
     this.#vip = vip;
-    this.#programFor = JSON.stringify(programOptions(vip, configuration, size));
     this.engineReason = `${path.mode} mode on ${interfaceName}, ${path.modeReason}`;
     const { servers } = this;
     const { tables } = path;
@@ -120,8 +121,9 @@ export class DsrPlane implements DataPlane, FrameView {
     const sourceV6 = sourceOf(own);
     const log = options.log;
     const send = (frame: Uint8Array) => probes.send(frame);
+    const vipsChanged = () => this.#specialise();
     this.#controller = new Controller(
-      { tables, slots: size.slots, seed: SEED, mac, sourceV6, servers, interfaceName, send, log },
+      { tables, slots: size.slots, seed: SEED, mac, sourceV6, servers, interfaceName, send, log, vipsChanged },
       [],
       configuration,
     );
@@ -147,17 +149,21 @@ export class DsrPlane implements DataPlane, FrameView {
 
   configure(configuration: Configuration): void {
     requireServers(configuration, this.#vip);
-    this.#specialise(this.#vip, configuration);
-    this.#controller.configure(configuration, monotonicMs());
+    const before = this.#configuration;
     this.#configuration = configuration;
+    try {
+      this.#controller.configure(configuration, monotonicMs());
+    } catch (error) {
+      this.#configuration = before;
+      throw error;
+    }
   }
 
   async listen(endpoint: Endpoint): Promise<void> {
     const vip = requireVip(endpoint, this.#options.interfaceName, ownAddresses(this.#options.interfaceName));
     requireServers(this.#configuration, vip);
-    this.#specialise(vip, this.#configuration);
-    this.#controller.configure(this.#configuration, monotonicMs(), [this.#asVip(vip)]);
     this.#vip = vip;
+    this.#controller.configure(this.#configuration, monotonicMs(), [this.#asVip(vip)]);
   }
 
   /** Blacklists take effect, and the servers' bytes are counted. */
@@ -257,12 +263,10 @@ export class DsrPlane implements DataPlane, FrameView {
     return { index: 0, endpoint, protocol: this.#options.udp ? PROTOCOL.udp : PROTOCOL.tcp };
   }
 
-  #specialise(vip: IpEndpoint, configuration: Configuration): void {
-    const options = programOptions(vip, configuration, this.#size);
-    const text = JSON.stringify(options);
-    if (text === this.#programFor) return;
-    this.#path.specialise(options);
-    this.#programFor = text;
+  /** A program made for what is there is faster; a process that may load none keeps the one that can do all. */
+  #specialise(): void {
+    if (!this.#options.mayLoad) return;
+    this.#path.specialise(programOptions(this.#vip, this.#configuration, this.#size));
   }
 }
 

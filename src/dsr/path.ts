@@ -10,7 +10,7 @@ export interface Path {
   readonly mode: XdpMode;
   /** Why that mode, for the log. */
   readonly modeReason: string;
-  /** Puts a program made for other options in place, between two frames. */
+  /** Puts a program in place, between two frames, that is made for these options and the VIPs that there are now. */
   specialise(options: ProgramOptions): void;
   close(): void;
 }
@@ -55,7 +55,8 @@ class XdpPath implements Path {
   }
 
   specialise(options: ProgramOptions): void {
-    const next = Program.load(dsrProgram(options), { maps: this.tables.maps });
+    const program = dsrProgram(options, this.tables.maps.vips.entries());
+    const next = Program.load(program, { maps: this.tables.maps });
     try {
       this.#link.update(next);
     } catch (error) {

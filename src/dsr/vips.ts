@@ -22,8 +22,8 @@ export class VipEntries {
     this.#tables = tables;
   }
 
-  /** Writes what has changed: new entries first, then those that are no more go. */
-  apply(vips: readonly Vip[], { settings, acls }: Configuration): void {
+  /** Writes what has changed: new entries first, then those that are no more go. True if anything had. */
+  apply(vips: readonly Vip[], { settings, acls }: Configuration): boolean {
     const wanted = new Map<string, string>();
     const acl = acls[settings.clientAcl]?.length > 0 ? 1 << settings.clientAcl : 0;
     for (const { index, endpoint, protocol } of vips) {
@@ -36,11 +36,12 @@ export class VipEntries {
       if (port === 0 || !wanted.has(portless)) wanted.set(portless, value);
       wanted.set(text(vipKeyOf(address, family, 0, 0)), value);
     }
-    for (const [key, value] of wanted) {
-      if (this.#written.get(key) !== value) this.#tables.setVip(bytes(key), bytes(value));
-    }
-    for (const key of this.#written.keys()) if (!wanted.has(key)) this.#tables.deleteVip(bytes(key));
+    const changed = [...wanted].filter(([key, value]) => this.#written.get(key) !== value);
+    const gone = [...this.#written.keys()].filter((key) => !wanted.has(key));
+    for (const [key, value] of changed) this.#tables.setVip(bytes(key), bytes(value));
+    for (const key of gone) this.#tables.deleteVip(bytes(key));
     this.#written = wanted;
+    return changed.length + gone.length > 0;
   }
 }
 

@@ -111,6 +111,46 @@ test('blacklist, weight 0, emptied and new servers count at once, and flows stay
   assert.deepEqual(await who(), ['www2', 'www3']);
 });
 
+test('with -u pen goes on as another user: servers, blacklists and lists change, and it forwards', {
+  skip,
+}, async (t) => {
+  const { client, servers, addressOf, pen } = await dsrBed(t, 2);
+  for (const server of servers) await site(t, server);
+  const running = await pen({
+    options: ['-O', 'dsr_if lan', '-r', '-u', 'nobody'],
+    listen: `${VIP}:80`,
+    servers: [0, 1].map(addressOf),
+  });
+  const who = async () => [...new Set(await ask(client, `http://${VIP}/`, 20))].sort();
+  assert.deepEqual(await who(), ['www1', 'www2']);
+  assert.equal(await running.ask('no server 0'), '');
+  assert.deepEqual(await who(), ['www2']);
+  assert.equal(await running.ask('acl 1 deny 10.7.0.10'), '');
+  assert.equal(await running.ask('client_acl 1'), '1');
+  assert.equal((await client.try('curl', ['-s', '-m', '1', `http://${VIP}/`])).status, 28);
+  assert.deepEqual(await ask(client, `http://${VIP}/`, 1, '--interface', '10.7.0.11'), ['www2']);
+  assert.match(await running.ask('dsr'), /^drop .* denied [1-9]/m);
+});
+
+test('client_acl, the abuse server and listen change while packets are forwarded', { skip }, async (t) => {
+  const { client, servers, addressOf, pen } = await dsrBed(t, 2);
+  for (const server of servers) await site(t, server);
+  const running = await pen({ options: ['-O', 'dsr_if lan'], listen: `${VIP}:80`, servers: [addressOf(0)] });
+  await running.ask('acl 1 deny 10.7.0.10');
+  await running.ask('client_acl 1');
+  assert.equal((await client.try('curl', ['-s', '-m', '1', `http://${VIP}/`])).status, 28);
+  assert.match(await running.ask(`explain 10.7.0.10:5 ${VIP}:80`), /: drop \(client_acl denies it\)$/);
+  await running.ask(`abuse_server ${addressOf(1)}:80`);
+  await until('the abuse server answers', async () =>
+    /^real abuse .* state in-service /m.test(await running.ask('dsr')),
+  );
+  assert.deepEqual(await ask(client, `http://${VIP}/`, 2), ['www2', 'www2']);
+  await running.ask('client_acl 0');
+  assert.deepEqual(await ask(client, `http://${VIP}/`, 2), ['www1', 'www1']);
+  assert.match(await running.ask(`listen ${VIP}:8080`), /^error: .*its port must be the VIP's/);
+  assert.deepEqual(await ask(client, `http://${VIP}/`, 1), ['www1']);
+});
+
 /** By the balancer's only interface. */
 async function bytesSent(host: { run(program: string, args: string[]): Promise<string> }): Promise<number> {
   const [link] = JSON.parse(await host.run('ip', ['-j', '-s', 'link', 'show', 'lan']));
