@@ -4,8 +4,7 @@
  * the balancer's link could have carried, and what it cost the balancer. Beside Debian's pen, in the same network.
  * Needs root; prints a table, and writes it to bench/results with --write.
  */
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assignCores, describeMachine, ROOT } from './machine.js';
@@ -20,9 +19,6 @@ const FILE_BYTES = 1_024_000;
 const REQUESTS = 1000;
 const CONCURRENCY = 20;
 const ROUNDS = 3;
-/** USER_HZ of getconf CLK_TCK: what /proc counts processor time in. */
-const TICKS_A_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-
 /**
  * @typedef {import('../test/support/dsr-bed.js').DsrBed} DsrBed
  * @typedef {{ failed: number, seconds: number, linkBytes: number, cpuSeconds: number }} Round
@@ -98,12 +94,12 @@ async function measure(/** @type {DsrBed} */ bed, /** @type {number} */ pid) {
   };
 }
 
-/** User and system time of a process, all its threads. */
+/** Time on a processor of a process, all its threads (/proc/PID/task/TID/schedstat, nanoseconds). */
 function cpuSeconds(/** @type {number} */ pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    .replace(/^.*\) /s, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+  const times = readdirSync(`/proc/${pid}/task`).map((thread) => {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+  });
+  return times.reduce((sum, time) => sum + time, 0) / 1e9;
 }
 
 /** What the balancer has received, which XDP counts too. */

@@ -195,7 +195,7 @@ async function startDirect(
   const { startDsr } = await import('../dsr/dsr-plane.js');
   return startDsr({
     ...wanted,
-    udp: Reflect.get(configuration.settings, 'udp') === true,
+    udp: configuration.settings.udp,
     log: (line) => log(0, line),
     failed: (failure) => service.fatal(failure),
   }).catch((failure) => {

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { bedMissing, type Host } from '../support/bed.js';
+import { dsrBed, nameServer, VIP, VIP6 } from '../support/dsr-bed.js';
+
+const skip = bedMissing('named', 'dig');
+
+/** Who answers `n` questions, each from a port of its own. */
+async function whoAnswers(client: Host, at: string, n: number): Promise<string[]> {
+  const question = [`@${at}`, '+tries=1', '+time=2', '+short', 'TXT', 'who.test'];
+  const said = await client.run('dig', Array.from({ length: n }, () => question).flat());
+  return said.trim().split('\n');
+}
+
+test('pen -U -O dsr_if spreads DNS over bind9, by IPv4 and IPv6', { skip }, async (t) => {
+  const { client, servers, addressOf, address6Of, pen } = await dsrBed(t, 2);
+  for (const server of servers) await nameServer(t, server);
+
+  const v4 = await pen({
+    options: ['-U', '-r', '-O', 'dsr_if lan'],
+    listen: `${VIP}:53`,
+    servers: [0, 1].map(addressOf),
+  });
+  const answers = await whoAnswers(client, VIP, 40);
+  assert.equal(answers.length, 40);
+  assert.deepEqual([...new Set(answers)].sort(), ['"www1"', '"www2"']);
+  // More than a packet holds: the answer comes in fragments, past the balancer.
+  const long = await client.run('dig', [`@${VIP}`, '+bufsize=4096', '+ignore', '+short', 'TXT', 'long.test']);
+  assert.equal(long.trim().split('\n').length, 12);
+  assert.match(await v4.ask('dsr'), /^vip 10\.7\.0\.80:53 udp packets 41 bytes \d+ flows 41\n/m);
+  assert.match(await v4.ask(`explain 10.7.0.10:9 ${VIP}:53 udp`), /: server [01] /);
+  assert.match(await v4.ask(`explain 10.7.0.10:9 ${VIP}:53 tcp`), /: drop \(the VIP does not serve/);
+  await v4.stop();
+
+  const v6 = await pen({
+    options: ['-U', '-r', '-O', 'dsr_if lan'],
+    listen: VIP6,
+    servers: [0, 1].map(address6Of).map((one) => `[${one}]`),
+  });
+  assert.deepEqual([...new Set(await whoAnswers(client, VIP6, 40))].sort(), ['"www1"', '"www2"']);
+  assert.match(await v6.ask('dsr'), /^vip \[fd07::80\]:\* udp packets 40 /m);
+});
