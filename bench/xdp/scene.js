@@ -1,0 +1,60 @@
+/** Tables with one VIP for IPv4 and one for IPv6, any UDP port, in front of any number of servers. */
+import { address as addresses, tables as bpfTables, frame, layout, record } from './product.js';
+
+const { addressBytes, controlValueOf, realValueOf, vipKeyOf, vipValueOf } = record;
+const { defaultDimensions } = layout;
+
+export const OWN_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
+const CLIENT_MAC = Uint8Array.of(2, 0, 0, 0, 0, 0x99);
+const UDP = 17;
+const PORT = 53;
+export const VIPS = { ipv4: '10.9.0.100', ipv6: 'fd09::100' };
+
+/** @param {string} text */
+function ip(text) {
+  const words = addresses.parseIp(text);
+  if (!words) throw new Error(`no address: ${text}`);
+  return words;
+}
+
+/** @param {number} servers */
+export function scene(servers) {
+  const slots = servers > 655 ? 655_373 : 65_537;
+  const size = { ...defaultDimensions, slots };
+  const tables = new bpfTables.BpfTables(bpfTables.createMaps(size), size);
+  tables.setControl(controlValueOf({ mac: OWN_MAC, seed: 1, epoch: 1 }));
+  // Their MAC address is ours, so that a frame that was sent on comes back to us in the next round.
+  for (let real = 1; real <= servers; real++)
+    tables.setReal(real, realValueOf({ mac: OWN_MAC, state: 3, generation: 1, address: ip('10.9.0.21') }));
+  for (const [index, family] of /** @type {const} */ ([
+    [0, 4],
+    [1, 6],
+  ])) {
+    const address = ip(family === 4 ? VIPS.ipv4 : VIPS.ipv6);
+    for (const [port, protocol] of [
+      [PORT, UDP],
+      [0, UDP],
+      [0, 0],
+    ])
+      tables.setVip(vipKeyOf(address, family, port, protocol), vipValueOf({ index, flags: 0, acl: 0 }));
+    // The order does not matter for the time, the spread does.
+    tables.setSlots(
+      index,
+      Uint16Array.from({ length: slots }, (_, slot) => 1 + ((slot * 7919) % servers)),
+    );
+  }
+  return { tables, slots };
+}
+
+/**
+ * A frame of 60 bytes (62 of IPv6) from a client to the VIP, or to `to`.
+ * @param {'ipv4' | 'ipv6'} family
+ * @param {string} [to]
+ */
+export function clientQuestion(family, to = VIPS[family]) {
+  const question = frame.udp({ sourcePort: 40_000, destinationPort: PORT }, new Uint8Array(family === 'ipv4' ? 18 : 0));
+  const bytes = (/** @type {string} */ text) => addressBytes(ip(text)).slice(family === 'ipv4' ? 12 : 0);
+  const ends = { source: bytes(family === 'ipv4' ? '10.9.7.7' : 'fd09::7:7'), destination: bytes(to) };
+  const packet = family === 'ipv4' ? frame.ipv4(ends, question) : frame.ipv6(ends, question);
+  return frame.ethernet({ destination: OWN_MAC, source: CLIENT_MAC }, packet);
+}
