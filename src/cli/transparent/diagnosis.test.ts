@@ -43,7 +43,8 @@ test('diagnoseHost names each missing piece, and what to type', () => {
     ],
     [
       troubles({ diversion: undefined }),
-      "unknown: divert rule: only root can see the firewall's rules, so whether one diverts replies cannot be told",
+      "unknown: divert rule: the firewall's rules cannot be seen, so whether one diverts replies cannot be told " +
+        '(it takes root, and nft or iptables)',
     ],
     [
       troubles({ rules: [] }),

@@ -101,7 +101,8 @@ function diagnoseDiversion(facts: LinuxFacts, setup: TransparentSetup, family: F
   const diversion = facts.diversion?.get(family);
   const findings: Finding[] = [];
   if (diversion === undefined) {
-    const text = "only root can see the firewall's rules, so whether one diverts replies cannot be told";
+    const text =
+      "the firewall's rules cannot be seen, so whether one diverts replies cannot be told (it takes root, and nft or iptables)";
     findings.push({ state: 'unknown', piece: 'divert rule', text });
   } else if (!diversion.isThere) {
     const text = `no IPv${family} firewall rule marks packets for transparent sockets`;

@@ -10,6 +10,9 @@ import { runTool } from './tools.js';
 
 type Warn = (line: string) => void;
 
+/** More are not tried: those that one gateway serves fail together, and each that fails takes seconds. */
+const MOST_SERVERS = 64;
+
 /**
  * Looks at the host, if connections or the listener are transparent, and warns; to be awaited while this process is
  * still root. Gives what to do next, without waiting: try the servers, where this host seems to have what it needs.
@@ -18,7 +21,7 @@ export async function warnOfMissingPieces(configuration: Configuration, warn: Wa
   const { servers, settings } = configuration;
   if (!isTransparent(settings) || process.platform !== 'linux') return async () => {};
   const endpoints = servers.filter(takesTraffic).flatMap(({ endpoint }) => (endpoint?.kind === 'ip' ? [endpoint] : []));
-  const setup: TransparentSetup = { ...defaultSetup, servers: unique(endpoints) };
+  const setup: TransparentSetup = { ...defaultSetup, servers: unique(endpoints).slice(0, MOST_SERVERS) };
   let host: HostCheck;
   try {
     host = await checkHost(runTool, setup);
