@@ -232,6 +232,12 @@ test('write says that it is UDP, and pen does not become TCP while it runs', asy
   assert.deepEqual(again.setup, service.setup);
 });
 
+test('transparent cannot be had together with direct server return, which needs it not', async (t) => {
+  const commands = ['dsr_if eth0', 'transparent'].map((line) => ({ option: '-O', line }));
+  const prepared = serviceOf(t).service.prepare({ listen: '192.0.2.80:80', servers: ['192.0.2.11'], commands });
+  await assert.rejects(prepared, /transparent is for the proxy: with dsr_if servers see their clients anyway/);
+});
+
 test('write says that a row is empty, whatever the command line says of it', async (t) => {
   const file = join(scratch(t), 'pen.conf');
   const { service } = await startedService(t);

@@ -159,8 +159,8 @@ export class Service {
       problems.push({ text: 'nowhere to listen (give LISTEN, or "listen" in the file)', isUsage: true });
     }
     const setup = whole.finish();
-    const portless = portProblem(setup);
-    if (portless) problems.push({ text: portless, isUsage: true });
+    const problem = portProblem(setup) ?? directProblem(setup);
+    if (problem) problems.push({ text: problem, isUsage: true });
     for (const text of udpProblems(setup)) problems.push({ text, isUsage: true });
     if (problems.length > 0) throw new ConfigurationError(problems);
     this.#fileText = file.text;
@@ -327,10 +327,8 @@ export class Service {
   async #commit(draft: Draft): Promise<void> {
     const was = this.#setup;
     const setup = draft.finish();
-    const portless = portProblem(setup);
-    if (portless) throw new CommandError(portless);
     const { dataPlane } = this;
-    const [problem] = udpProblems(setup);
+    const problem = portProblem(setup) ?? directProblem(setup) ?? udpProblems(setup)[0];
     if (problem !== undefined) throw new CommandError(problem);
     if (this.#control) requireGuarded(this.#control.endpoint, setup);
     if (setup.listen && setup.listen !== was.listen && !isSame(setup.listen.endpoint, was.listen?.endpoint)) {
@@ -383,6 +381,12 @@ export class Service {
 function portProblem({ listen, dsrInterface }: Pick<Setup, 'listen' | 'dsrInterface'>): string | undefined {
   if (!listen?.isPortless || dsrInterface !== undefined) return undefined;
   return `'${listen.text}' has no port (write HOST:PORT)`;
+}
+
+/** What cannot be had together with direct server return. */
+function directProblem({ configuration, dsrInterface }: Setup): string | undefined {
+  if (dsrInterface === undefined || !isTransparent(configuration.settings)) return undefined;
+  return 'transparent is for the proxy: with dsr_if servers see their clients anyway (leave it out)';
 }
 
 /** LISTEN and SERVER... of the command line. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ANY_V4, ANY_V6, type IpWords, ipEndpoint } from '../core/address.js';
 import { emptySlot, type Settings } from '../core/configuration.js';
 import { emptySetup, type Setup } from './draft.js';
 import { udpProblems } from './udp-check.js';
@@ -19,14 +20,19 @@ function setup(
   };
 }
 
+const listening = (words: IpWords): Setup['listen'] => ({ text: '', endpoint: ipEndpoint(words, 53) });
+
 test('udpProblems names everything that cannot be had together with UDP', () => {
   const rows: [Setup, RegExp | undefined][] = [
     [setup({}), undefined],
     [setup({ hash: true, roundRobin: true, udpExpectSec: 3 }), undefined],
     [setup({ dummy: true }), /^dummy/],
     [setup({ idlers: 1 }), /^idlers/],
-    [setup({ transparent: 'address' }), /^transparent/],
-    [setup({ transparentListen: true }), /^transparent/],
+    [setup({ transparent: 'port', transparentListen: true }, {}, listening(ANY_V4)), undefined],
+    [setup({ transparent: 'port', transparentListen: true }, {}, listening(ANY_V6)), undefined],
+    [setup({ transparent: 'address' }, {}, listening([0, 0, 0xffff, 0x7f000001])), undefined],
+    [setup({ transparentListen: true }, {}, listening([0, 0, 0xffff, 0x7f000001])), /^transparent listen of UDP needs/],
+    [setup({ transparentListen: true }, {}, listening([0, 0, 0, 1])), /^transparent listen of UDP needs/],
     [setup({}, { servers: [{ ...emptySlot, endpoint: unix }] }), /^a server of UDP/],
     [setup({}, { emergency: { ...emptySlot, endpoint: unix } }), /^a server of UDP/],
     [setup({}, {}, { text: '/run/x', endpoint: unix }), /^cannot listen/],

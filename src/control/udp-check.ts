@@ -1,6 +1,5 @@
 /** What cannot be had together with UDP, so that nothing is accepted and ignored. */
-import { isTransparent } from '../core/configuration.js';
-import type { Setup } from './draft.js';
+import { isUnspecified, type Setup } from './draft.js';
 
 /** The problems of a Setup that balances UDP, a line each. */
 export function udpProblems({ configuration, listen }: Setup): string[] {
@@ -11,8 +10,11 @@ export function udpProblems({ configuration, listen }: Setup): string[] {
     problems.push('cannot listen on a Unix socket for UDP (give an address and port)');
   const isUnix = [...servers, emergency, abuse].some((spec) => spec?.endpoint?.kind === 'unix');
   if (isUnix) problems.push('a server of UDP cannot be a Unix socket (give an address and port)');
+  if (settings.transparentListen && listen !== undefined && !isUnspecified(listen.endpoint)) {
+    // Only a wildcard socket tells where a datagram was going, which is where its answer must come from.
+    problems.push('transparent listen of UDP needs a wildcard address to listen on (0.0.0.0:PORT or :::PORT)');
+  }
   if (settings.dummy) problems.push('dummy is for TCP, not for UDP');
-  if (isTransparent(settings)) problems.push('transparent is for TCP, it is not available yet for UDP');
   if (settings.idlers > 0) problems.push('idlers are TCP connections, UDP has none');
   return problems;
 }

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type IpEndpoint, ipEndpoint, parseIp } from '../core/address.js';
 import { DatagramSockets } from '../sys/datagram-socket.js';
 import { ERRNO } from '../sys/errno.js';
+import { transparencyObstacle } from '../sys/transparency.js';
 import { DatagramHost, type DatagramImplementation } from './datagrams.suite.host.js';
 
 const PATIENCE_MS = 8000;
@@ -20,6 +21,8 @@ const SIZES = [0, 1, 7, 512, 1472, 1473, 9000, 65_507];
 interface Case {
   /** Reads after the implementation's name. */
   readonly name: string;
+  /** Why this process cannot play it, '' if it can. */
+  obstacle?(): string;
   play(stage: Stage): Promise<void>;
 }
 
@@ -40,6 +43,10 @@ class Stage {
 
   constructor(implementation: DatagramImplementation) {
     this.#implementation = implementation;
+  }
+
+  get isNode(): boolean {
+    return this.#implementation === 'node';
   }
 
   async host(): Promise<DatagramHost> {
@@ -210,6 +217,35 @@ const cases: readonly Case[] = [
       const socket = await host.do('connect', server.endpoint, ip('127.0.0.33'));
       await host.do('send', socket, Buffer.from('question'), 1);
       assert.equal((await server.hear()).from.address, '127.0.0.33');
+    },
+  },
+  {
+    name: 'connects from a foreign address, with its port or any, or says that it cannot',
+    obstacle: transparencyObstacle,
+    async play(stage) {
+      const host = await stage.host();
+      const words = Int32Array.from(ip('127.0.0.44').address);
+      const server = await stage.peer();
+      const connect = (port: number) => host.do('connect', server.endpoint, { kind: 'foreign', words, port });
+      const any = await connect(0);
+      if (stage.isNode) {
+        assert.equal(any, -ERRNO.EOPNOTSUPP);
+        return;
+      }
+      await host.do('send', any, Buffer.from('question'), 1);
+      const { from } = await server.hear();
+      assert.equal(from.address, '127.0.0.44');
+      assert.equal(await connect(from.port), -ERRNO.EADDRINUSE);
+      await host.do('close', any);
+      // A poll of io_uring's keeps the socket until it has been cancelled.
+      let again = await connect(from.port);
+      for (let tries = 0; again === -ERRNO.EADDRINUSE && tries < 100; tries++) {
+        await sleep(5);
+        again = await connect(from.port);
+      }
+      assert.ok(again >= 0, `${again}`);
+      await host.do('send', again, Buffer.from('again'), 2);
+      assert.equal((await server.hear()).from.port, from.port);
     },
   },
   {
@@ -407,8 +443,9 @@ export function datagramSuite(implementation: DatagramImplementation, optOut: Re
   const unknown = Object.keys(optOut).filter((caseName) => !cases.some((c) => c.name === caseName));
   if (unknown.length > 0) throw new Error(`no such case: "${unknown.join('", "')}"`);
   describe(`${implementation} datagrams`, () => {
-    for (const { name, play } of cases.filter((one) => optOut[one.name] === undefined)) {
-      test(`${implementation} ${name}`, { timeout: 20_000 }, async () => {
+    for (const { name, play, obstacle } of cases.filter((one) => optOut[one.name] === undefined)) {
+      const skip = obstacle?.() ?? '';
+      test(`${implementation} ${name}`, { skip: skip !== '' && skip, timeout: 20_000 }, async () => {
         const stage = new Stage(implementation);
         try {
           await play(stage);

@@ -7,7 +7,7 @@ import { type Endpoint, formatIp } from '../core/address.js';
 import { createDatagrams } from './choose.js';
 import type { DatagramHandler, Datagrams } from './datagrams.js';
 import type { DatagramCommand, DatagramEvent, DatagramImplementation } from './datagrams.suite.host.js';
-import type { EngineName } from './engine.js';
+import type { EngineName, ForeignAddress } from './engine.js';
 
 const KEPT_BYTES = 1 << 20;
 /** More than can be queued at a time. */
@@ -89,7 +89,7 @@ const operations = {
     return listener;
   },
   boundTo: (listener: number) => engine.boundTo(listener),
-  connect: (endpoint: Endpoint, source: Endpoint | undefined) => engine.connect(endpoint, source),
+  connect: (endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined) => engine.connect(endpoint, source),
   close: (socket: number) => engine.close(socket),
   send: (socket: number, bytes: Uint8Array, tag: number) => {
     engine.send(socket, keep(bytes), bytes.length, tag);

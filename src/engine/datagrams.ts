@@ -18,7 +18,7 @@
  * - Errors are negative errno numbers. Hot path: positional numbers, no objects or closures per datagram.
  */
 import type { Endpoint } from '../core/address.js';
-import type { EngineName } from './engine.js';
+import type { EngineName, ForeignAddress } from './engine.js';
 
 /** An IP address and port, valid during one call. */
 export interface DatagramAddress {
@@ -64,8 +64,11 @@ export interface Datagrams {
   /** The same with a copy of a descriptor that is bound already; the engine owns it. Only where sockets are descriptors. */
   adopt(descriptor: number, endpoint: Endpoint): number;
   boundTo(listener: number): Endpoint;
-  /** A socket connected to a server, or -errno (EMFILE, EADDRNOTAVAIL, EAGAIN: no port is free). */
-  connect(endpoint: Endpoint, source: Endpoint | undefined): number;
+  /**
+   * A socket connected to a server, or -errno (EMFILE, EADDRNOTAVAIL, EAGAIN: no port is free); from a foreign address also
+   * EPERM (no privilege), EADDRINUSE (the port is taken), EOPNOTSUPP (not on this platform, not on `node`).
+   */
+  connect(endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined): number;
   /** Of listeners too. What is queued for it and not sent yet is reported as unsent. */
   close(socket: number): void;
 

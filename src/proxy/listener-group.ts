@@ -26,9 +26,10 @@ export class ListenerGroup {
   }
 
   /** For UDP, where listening is being bound. Throws a SystemError. */
-  static bind(endpoint: Endpoint, count: number): ListenerGroup {
+  static bind(endpoint: Endpoint, count: number, isTransparent: boolean): ListenerGroup {
     datagrams ??= new DatagramSockets();
-    return new ListenerGroup(datagrams, endpoint, datagrams.bindGroup(endpoint, count), false);
+    const descriptors = datagrams.bindGroup(endpoint, count, isTransparent);
+    return new ListenerGroup(datagrams, endpoint, descriptors, isTransparent);
   }
 
   private constructor(
@@ -47,8 +48,7 @@ export class ListenerGroup {
   /** Whether clients on their way to other hosts are taken. Throws a SystemError (EPERM); copies that are lent follow. */
   setTransparent(isTransparent: boolean): void {
     const sockets = this.#sockets;
-    if (isTransparent === this.#isTransparent || this.endpoint.kind === 'unix' || !('setTransparent' in sockets))
-      return;
+    if (isTransparent === this.#isTransparent || this.endpoint.kind === 'unix') return;
     const family = familyOf(this.endpoint);
     for (const descriptor of this.#descriptors) {
       const result = sockets.setTransparent(descriptor, family, isTransparent);

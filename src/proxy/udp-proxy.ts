@@ -22,7 +22,7 @@ import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
 import { OwnAddresses } from './own-addresses.js';
 import { ServerEpochs } from './server-epochs.js';
-import { sourceFor } from './source.js';
+import { REFUSED, Transparency } from './transparency.js';
 import { DROP, Drops } from './udp-drops.js';
 import { UdpSessionTable } from './udp-session-table.js';
 import { UdpTraffic } from './udp-traffic.js';
@@ -47,6 +47,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   readonly #balancer: Balancer;
   readonly #traffic: UdpTraffic;
   readonly #drops: Drops;
+  readonly #transparency: Transparency;
   readonly #epochs = new ServerEpochs();
   /** When each server was last heard of, by any worker: whole milliseconds, by slot. */
   readonly #heardMs: Int32Array;
@@ -84,6 +85,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#balancer = new Balancer(this.#servers, this.#clients);
     this.#traffic = new UdpTraffic(this.#sessions, this.#state, this.#clients);
     this.#drops = new Drops(start.drops);
+    this.#transparency = new Transparency(start.transparency);
     this.#heardMs = new Int32Array(start.heard);
     this.#threads = start.threads;
     this.#capacity = start.connectionCapacity;
@@ -309,17 +311,19 @@ export class UdpProxy implements DatagramHandler, Orders {
         return true;
       }
       this.#servers.leave(at);
-      if (isShortage(socket) || isOurFault(socket)) {
+      // A server that may not be used for this client (`transparent strict`) is not to blame, and the next one may do.
+      const isRefused = socket === -ERRNO.EAFNOSUPPORT;
+      if (!isRefused && (isShortage(socket) || isOurFault(socket))) {
         this.#drops.add(DROP.no_socket);
         break;
       }
       const now = this.#engine.now();
       const next = this.#balancer.failover(at, first, address, false, now);
       if (next < 0) {
-        this.#drops.add(DROP.unreachable);
+        this.#drops.add(isRefused ? DROP.no_server : DROP.unreachable);
         break;
       }
-      this.#servers.failed(at, now);
+      if (!isRefused) this.#servers.failed(at, now);
       this.#servers.settled(next);
       at = next;
     }
@@ -330,14 +334,22 @@ export class UdpProxy implements DatagramHandler, Orders {
   /** A socket to the server, or -errno; where descriptors have run out the oldest session gives up its own. */
   #connect(row: number, server: number): number {
     const endpoint = this.#servers.spec(server).endpoint as Endpoint;
-    const source = sourceFor(endpoint, this.#settings.source);
-    const socket = this.#engine.connect(endpoint, source);
+    const socket = this.#connectAs(row, endpoint, this.#rows.peerPort[row]);
     if (socket !== -ERRNO.EMFILE && socket !== -ERRNO.ENFILE && socket !== -ERRNO.EAGAIN) return socket;
     const oldest = this.#sessions.oldest();
     if (oldest === NONE || oldest === row) return socket;
     this.#drops.add(DROP.evicted);
     this.#finish(oldest);
-    return this.#engine.connect(endpoint, source);
+    return this.#connectAs(row, endpoint, this.#rows.peerPort[row]);
+  }
+
+  /** With the local end that `transparent` and `source` give it; a client's port that is taken gives way to any. */
+  #connectAs(row: number, endpoint: Endpoint, port: number): number {
+    const source = this.#transparency.sourceFor(endpoint, this.#loadAddress(row), port, false);
+    if (source === REFUSED) return -ERRNO.EAFNOSUPPORT;
+    const socket = this.#engine.connect(endpoint, source);
+    if (socket >= 0 || source?.kind !== 'foreign') return socket;
+    return this.#transparency.failed(socket, source.port !== 0) ? this.#connectAs(row, endpoint, 0) : socket;
   }
 
   /** The session is at this server from now on. */
@@ -525,7 +537,10 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#spreads = settings.roundRobin && !settings.hash && !settings.weight;
     this.#balancer.configure(configuration);
     this.#epochs.configure(configuration);
+    this.#transparency.configure(settings);
     const { configuration: before } = this.#mail;
+    // Its sockets have the addresses of before; the next datagram of each begins another session.
+    if (settings.transparent !== before.settings.transparent) this.#endAll();
     if (isShorter || configuration.acls !== before.acls || settings.clientAcl !== before.settings.clientAcl) {
       this.#reviewSessions();
     }

@@ -132,7 +132,7 @@ class WorkerDataPlane implements DataPlane {
     }
     const { listenBacklog, transparentListen } = this.#configuration.settings;
     const fresh = this.#isUdp
-      ? ListenerGroup.bind(endpoint, this.threads)
+      ? ListenerGroup.bind(endpoint, this.threads, transparentListen)
       : ListenerGroup.open(endpoint, listenBacklog, this.threads, transparentListen);
     const before = this.#listeners;
     try {

@@ -5,7 +5,7 @@
 import { ANY_V4, ANY_V6, type Endpoint, isV4 } from '../core/address.js';
 import { type Libc, lastErrno, libc } from './libc.js';
 import { type Mapping, mapAnonymous } from './memory.js';
-import { type Sockaddr, StreamSockets } from './stream-socket.js';
+import { type ForeignSource, type Sockaddr, StreamSockets } from './stream-socket.js';
 import { F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK } from './uapi/fcntl.js';
 import * as message from './uapi/message.js';
 import * as uapi from './uapi/socket.js';
@@ -30,13 +30,14 @@ export class DatagramSockets {
 
   /**
    * So many sockets bound to one port, among which the kernel spreads the clients by address and port (SO_REUSEPORT),
-   * or -errno. The first is bound without the flag, so that a port which any other process has is an error.
+   * or -errno. The first is bound without the flag, so that a port which any other process has is an error. Transparent
+   * ones take what is on its way to other hosts.
    */
-  bindGroup(endpoint: Endpoint, count: number): number[] | number {
+  bindGroup(endpoint: Endpoint, count: number, isTransparent = false): number[] | number {
     const group: number[] = [];
     let target = endpoint;
     for (let i = 0; i < count; i++) {
-      const fd = this.#bindOne(target, i, count > 1);
+      const fd = this.#bindOne(target, i, count > 1, isTransparent);
       if (fd < 0) {
         for (const opened of group) this.close(opened);
         return fd;
@@ -48,14 +49,15 @@ export class DatagramSockets {
     return group;
   }
 
-  #bindOne(endpoint: Endpoint, place: number, shared: boolean): number {
+  #bindOne(endpoint: Endpoint, place: number, shared: boolean, isTransparent: boolean): number {
     const target = this.#sockets.sockaddr(endpoint);
     const fd = this.#create(target.family);
     if (fd < 0) return fd;
     if (target.family === uapi.AF_INET6) this.#set(fd, uapi.IPPROTO_IPV6, uapi.IPV6_V6ONLY, 0);
     if (shared && place > 0) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEPORT, 1);
     this.#enlarge(fd);
-    const result = this.#result(this.#libc.bind(fd, target.address, target.length));
+    let result = isTransparent ? this.setTransparent(fd, target.family, true) : 0;
+    if (result === 0) result = this.#result(this.#libc.bind(fd, target.address, target.length));
     if (result < 0) {
       this.close(fd);
       return result;
@@ -77,16 +79,18 @@ export class DatagramSockets {
     return UDP_GRO !== 0 && this.#set(fd, message.SOL_UDP, UDP_GRO, 1) === 0;
   }
 
-  /** A non-blocking socket that talks to that address only, or -errno. */
-  connect(target: Sockaddr, source: Endpoint | undefined): number {
+  /** Whether the socket may have an address that is not this host's; 0 or -errno (EPERM, EOPNOTSUPP). */
+  setTransparent(fd: number, family: number, isTransparent: boolean): number {
+    return this.#sockets.setTransparent(fd, family, isTransparent);
+  }
+
+  /** A non-blocking socket that talks to that address only, or -errno: for a foreign source also EPERM, EADDRINUSE. */
+  connect(target: Sockaddr, source: Endpoint | ForeignSource | undefined): number {
     const fd = this.#create(target.family);
     if (fd < 0) return fd;
     this.#set(fd, uapi.SOL_SOCKET, message.messageAbi.SO_RCVBUF, SERVER_BUFFER_BYTES);
     let result = 0;
-    if (source !== undefined) {
-      const local = this.#sockets.sockaddr(source);
-      result = this.#result(this.#libc.bind(fd, local.address, local.length));
-    }
+    if (source !== undefined) result = this.#sockets.bindDatagrams(fd, target.family, source);
     if (result === 0) result = this.#sockets.connectNow(fd, target);
     if (result === 0) return fd;
     this.close(fd);

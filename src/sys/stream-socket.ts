@@ -175,14 +175,30 @@ export class StreamSockets {
     return this.#set(fd, level, option, isTransparent ? 1 : 0);
   }
 
+  /**
+   * The same for a socket of datagrams, for which the port is chosen here. No two may have one address and port, as
+   * nothing would tell the answers of one server to them apart.
+   */
+  bindDatagrams(fd: number, family: number, source: Endpoint | ForeignSource): number {
+    if (source.kind === 'foreign') {
+      const result = this.setTransparent(fd, family, true);
+      return result < 0 ? result : this.#bindWords(fd, family, source);
+    }
+    const local = this.sockaddr(source);
+    return this.#result(this.#libc.bind(fd, local.address, local.length));
+  }
+
   #bindForeign(fd: number, family: number, source: ForeignSource): number {
-    const { words, port } = source;
     const result = this.setTransparent(fd, family, true);
     if (result < 0) return result;
     // The client's port may still be held by its last connection (TIME_WAIT), or by one to another server. Without one
     // the choice is made at connect time for the four-tuple: each client has all ports for each server.
-    if (port !== 0) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEADDR, 1);
+    if (source.port !== 0) this.#set(fd, uapi.SOL_SOCKET, uapi.SO_REUSEADDR, 1);
     else if (uapi.IP_BIND_ADDRESS_NO_PORT !== 0) this.#set(fd, uapi.IPPROTO_IP, uapi.IP_BIND_ADDRESS_NO_PORT, 1);
+    return this.#bindWords(fd, family, source);
+  }
+
+  #bindWords(fd: number, family: number, { words, port }: ForeignSource): number {
     const length = writeIpSockaddr(this.#view, 0, family, words, port);
     return this.#result(this.#libc.bind(fd, this.#scratch.address, length));
   }

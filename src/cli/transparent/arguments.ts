@@ -29,7 +29,7 @@ Sets this host up for "transparent": the servers' replies to clients are brought
 Options:
   --table N          routing table to use, 1 to 4294967295 (${defaultSetup.table}); FreeBSD: number of the ipfw rules
   --mark N           mark of the packets, 0x for hexadecimal (0x${defaultSetup.mark.toString(16)})
-  --listen [udp:]PORT[:PEN_PORT]
+  --listen PORT[:PEN_PORT]|udp:PORT
                      also bring what clients send to PORT of any host to the pen on
                      PEN_PORT, which has "transparent listen"; repeatable
   --from INTERFACE   only what comes in there is brought by --listen
@@ -76,7 +76,7 @@ export function parseSetupArguments(argv: readonly string[]): SetupArguments {
         draft.mark = number(word, value(word, 'N'));
         break;
       case '--listen':
-        draft.interceptions.push(interception(value(word, '[udp:]PORT[:PEN_PORT]')));
+        draft.interceptions.push(interception(value(word, 'PORT[:PEN_PORT] or udp:PORT')));
         break;
       case '--from':
         draft.from = device(value(word, 'INTERFACE'));
@@ -105,8 +105,11 @@ function interception(text: string): Interception {
   const port = Number(match?.[2]);
   const penPort = Number(match?.[3] ?? port);
   if (match === null || !isPort(port) || !isPort(penPort)) {
-    throw new UsageError(`--listen: expected [udp:]PORT[:PEN_PORT], got '${text}'`);
+    throw new UsageError(`--listen: expected PORT[:PEN_PORT] or udp:PORT, got '${text}'`);
   }
+  // An answer of UDP leaves from the listener's port, and the client waits for one from the port that it asked.
+  if (match[1] === 'udp' && penPort !== port)
+    throw new UsageError(`--listen: for UDP pen must listen on ${port} itself`);
   return { protocol: match[1] === 'udp' ? 'udp' : 'tcp', port, penPort };
 }
 

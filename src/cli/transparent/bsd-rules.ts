@@ -6,19 +6,23 @@
 import { formatIp, type IpEndpoint } from '../../core/address.js';
 import type { Interception, TransparentSetup } from './setup.js';
 
+const PROTOCOLS = ['tcp', 'udp'] as const;
+
 /** Arguments of `ipfw`, a rule each, all of one number. */
 export function ipfwRules(setup: TransparentSetup): string[][] {
   const via = setup.from === undefined ? '' : ` recv ${setup.from}`;
   const add = (rule: string) => ['-q', 'add', String(setup.table), ...rule.split(' ')];
   const reply = ({ address, family, port }: IpEndpoint) => {
     const [home, me] = family === 4 ? ['127.0.0.1', 'me'] : ['::1', 'me6'];
-    return add(`fwd ${home} tcp from ${formatIp(address)} ${port} to not ${me} in`);
+    return PROTOCOLS.map((protocol) =>
+      add(`fwd ${home} ${protocol} from ${formatIp(address)} ${port} to not ${me} in`),
+    );
   };
   const intercept = ({ protocol, port, penPort }: Interception) => [
     add(`fwd 127.0.0.1,${penPort} ${protocol} from any to any ${port} in${via}`),
     add(`fwd ::1,${penPort} ${protocol} from any to any ${port} in${via}`),
   ];
-  return [...setup.servers.map(reply), ...setup.interceptions.flatMap(intercept)];
+  return [...setup.servers.flatMap(reply), ...setup.interceptions.flatMap(intercept)];
 }
 
 export function ipfwUndo(setup: TransparentSetup): string[] {
@@ -30,11 +34,14 @@ export function pfLines(setup: TransparentSetup): string[] {
   const on = setup.from === undefined ? '' : ` on ${setup.from}`;
   const family = (six: boolean) => (six ? 'inet6' : 'inet');
   const reply = ({ address, family: version, port }: IpEndpoint) =>
-    `pass out ${family(version === 6)} proto tcp to ${formatIp(address)} port ${port} divert-reply`;
+    PROTOCOLS.map(
+      (protocol) =>
+        `pass out ${family(version === 6)} proto ${protocol} to ${formatIp(address)} port ${port} divert-reply`,
+    );
   const intercept = ({ protocol, port, penPort }: Interception) =>
     [false, true].map(
       (six) =>
         `pass in${on} ${family(six)} proto ${protocol} to any port ${port} divert-to ${six ? '::1' : '127.0.0.1'} port ${penPort}`,
     );
-  return [...setup.servers.map(reply), ...setup.interceptions.flatMap(intercept)];
+  return [...setup.servers.flatMap(reply), ...setup.interceptions.flatMap(intercept)];
 }

@@ -85,7 +85,9 @@ test('ipfwRules forward the replies of each server, of one number', () => {
     ipfwRules(setups.full).map((words) => words.join(' ')),
     [
       '-q add 5 fwd 127.0.0.1 tcp from 10.72.0.21 80 to not me in',
+      '-q add 5 fwd 127.0.0.1 udp from 10.72.0.21 80 to not me in',
       '-q add 5 fwd ::1 tcp from fd72::21 443 to not me6 in',
+      '-q add 5 fwd ::1 udp from fd72::21 443 to not me6 in',
       '-q add 5 fwd 127.0.0.1,8080 tcp from any to any 80 in recv lan',
       '-q add 5 fwd ::1,8080 tcp from any to any 80 in recv lan',
       '-q add 5 fwd 127.0.0.1,53 udp from any to any 53 in recv lan',
@@ -98,7 +100,9 @@ test('ipfwRules forward the replies of each server, of one number', () => {
 test('pfLines let replies find their sockets', () => {
   assert.deepEqual(pfLines(setups.full), [
     'pass out inet proto tcp to 10.72.0.21 port 80 divert-reply',
+    'pass out inet proto udp to 10.72.0.21 port 80 divert-reply',
     'pass out inet6 proto tcp to fd72::21 port 443 divert-reply',
+    'pass out inet6 proto udp to fd72::21 port 443 divert-reply',
     'pass in on lan inet proto tcp to any port 80 divert-to 127.0.0.1 port 8080',
     'pass in on lan inet6 proto tcp to any port 80 divert-to ::1 port 8080',
     'pass in on lan inet proto udp to any port 53 divert-to 127.0.0.1 port 53',
@@ -113,8 +117,8 @@ test('setupScript is for a shell', () => {
       'iptables',
       /^iptables-restore --noflush <<'END'\n\*mangle\n[\s\S]*COMMIT\nEND\nip -4 route [^\n]*\nip -4 rule [^\n]*\n$/,
     ],
-    ['ipfw', /^ipfw -q add 5 fwd [^\n]*\n(ipfw -q add 5 fwd [^\n]*\n){5}$/],
-    ['pf', /^# For \/etc\/pf\.conf; [^\n]*\n(pass [^\n]*\n){6}$/],
+    ['ipfw', /^ipfw -q add 5 fwd [^\n]*\n(ipfw -q add 5 fwd [^\n]*\n){7}$/],
+    ['pf', /^# For \/etc\/pf\.conf; [^\n]*\n(pass [^\n]*\n){8}$/],
   ];
   for (const [means, want] of scripts) assert.match(setupScript(setups.full, means, [4]), want, means);
   assert.match(setupScript(setups.full, 'iptables', [4, 6]), /\nip6tables-restore --noflush <<'END'\n/);

@@ -17,7 +17,7 @@ import { type MessageAbi, messageAbi } from '../../sys/uapi/message.js';
 import { AF_INET6 } from '../../sys/uapi/socket.js';
 import { createWakePair } from '../../sys/wake.js';
 import type { DatagramHandler, DatagramOptions, Datagrams } from '../datagrams.js';
-import type { EngineName } from '../engine.js';
+import type { EngineName, ForeignAddress } from '../engine.js';
 import { FAILED, type Poller, READABLE } from '../readiness/poller.js';
 import { ReturnPaths } from './return-paths.js';
 import { SendQueue } from './send-queue.js';
@@ -130,7 +130,7 @@ export class DescriptorDatagrams implements Datagrams {
     return this.#sockets.boundTo(listener);
   }
 
-  connect(endpoint: Endpoint, source: Endpoint | undefined): number {
+  connect(endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined): number {
     const fd = this.#sockets.connect(this.#sockets.sockaddr(endpoint), source);
     if (fd < 0) return fd;
     this.#opened(fd, 0);

@@ -8,6 +8,7 @@ import { ANY_V4, type Endpoint, formatIp, type IpEndpoint, ipEndpoint, parseIp }
 import { monotonicMs } from '../../sys/clock.js';
 import { ERRNO } from '../../sys/errno.js';
 import type { DatagramHandler, DatagramOptions, Datagrams } from '../datagrams.js';
+import type { ForeignAddress } from '../engine.js';
 
 const BUFFER_BYTES = 4 * 1024 * 1024;
 const DATAGRAM_BYTES = 65_536;
@@ -62,7 +63,8 @@ export class NodeDatagrams implements Datagrams {
     return ipEndpoint(parseIp(address) ?? ANY_V4, port);
   }
 
-  connect(endpoint: Endpoint, source: Endpoint | undefined): number {
+  connect(endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined): number {
+    if (source?.kind === 'foreign') return -ERRNO.EOPNOTSUPP;
     const { family, address, port } = endpoint as IpEndpoint;
     const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', lookup: asItIs as never });
     const number = this.#number(socket);
