@@ -68,7 +68,8 @@ for (const engine of ['uring', 'node']) {
 async function readSlowly(socket: Socket): Promise<string> {
   const hash = createHash('sha256');
   let sincePause = 0;
-  for await (const data of socket) {
+  // Reading to the end must not destroy the socket: it may still have much to send.
+  for await (const data of socket.iterator({ destroyOnReturn: false })) {
     hash.update(data as Buffer);
     sincePause += (data as Buffer).length;
     if (sincePause > 4 * MB) {
