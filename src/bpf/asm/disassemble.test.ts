@@ -101,7 +101,7 @@ test('`disassemble` of any bytes either refuses them or gives them back', () => 
   const random = seededRandom(seed);
   const { bytes: known } = asm.assemble(sample, { flows: 5 });
   let accepted = 0;
-  for (let round = 0; round < 20_000; round++) {
+  for (let round = 0; round < 10_000; round++) {
     // Half of them noise, half a good program with a few bytes changed.
     const bytes = round % 2 === 0 ? new Uint8Array(8 * (1 + random(3))).map(() => random(256)) : known.slice();
     if (round % 2 === 1) for (let i = random(4); i >= 0; i--) bytes[random(bytes.length)] = random(256);
@@ -115,7 +115,7 @@ test('`disassemble` of any bytes either refuses them or gives them back', () => 
     }
     accepted++;
     assert.ok(!asm.listing(code).includes('unknown'), context);
-    assert.deepEqual(asm.assemble(code).bytes, bytes, context);
+    assert.equal(Buffer.compare(asm.assemble(code).bytes, bytes), 0, context);
   }
-  assert.ok(accepted > 1000, `only ${accepted} of 20,000 were programs (seed ${seed})`);
+  assert.ok(accepted > 500, `only ${accepted} of 10,000 were programs (seed ${seed})`);
 });

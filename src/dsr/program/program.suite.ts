@@ -82,10 +82,13 @@ export function programSubject(knowsVips: boolean, size: Dimensions = STAGE_SIZE
   };
 }
 
-/** Gives both paths the frames, one after the other, and compares verdicts, frames, outcomes and traffic. */
-export function compareWithDecision(frames: Iterable<Uint8Array>, knowsVips: boolean, about: string): void {
-  // Room for every flow: which one goes when there is none is the kernel's own business.
-  const size = { ...STAGE_SIZE, flows: 1 << 22, fragments: 1 << 20 };
+/** Gives both paths the frames, at most `count` of them, one after the other, and compares verdicts, frames, outcomes and traffic. */
+export function compareWithDecision(
+  frames: Iterable<Uint8Array>,
+  { count, knowsVips, about }: { readonly count: number; readonly knowsVips: boolean; readonly about: string },
+): void {
+  // Room for a flow each: which one goes when there is none is the kernel's own business.
+  const size = { ...STAGE_SIZE, flows: count, fragments: count };
   const tables = new MemoryTables(size);
   const decision = new Decision(tables, size.slots);
   const subject = programSubject(knowsVips, size);
