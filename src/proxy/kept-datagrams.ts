@@ -5,7 +5,14 @@
  */
 
 /** How long it lasts: at 100,000 questions of 64 bytes a second, a second and more. */
-export const KEPT_BYTES = 8 * 1024 * 1024;
+const LASTING_BYTES = 8 * 1024 * 1024;
+/**
+ * What may be kept between a `find` and the sending of what it found: 64 slots of datagrams that the kernel has joined, 64 in
+ * each, every one rounded up to words. Less, and a client's datagram would go out as another's.
+ */
+const BATCH_BYTES = 64 * (65_536 + 64 * 3);
+/** Size of the ring. */
+export const KEPT_BYTES = LASTING_BYTES + Math.ceil(BATCH_BYTES / 4096) * 4096;
 /** Larger ones are not kept: they are bulk, whose sender has to expect losses. */
 export const KEPT_LENGTH_MAX = 4096;
 /** Below that many bytes a loop of our own is quicker than a call into the runtime. */
@@ -43,8 +50,8 @@ export class KeptDatagrams {
     return position;
   }
 
-  /** Where it lies in the memory, -1 if it has been overwritten or was not kept. */
+  /** Where it lies in the memory, and will until this batch has been sent; -1 if it does not, or was not kept. */
   find(position: number): number {
-    return position < 0 || this.#written - position > KEPT_BYTES ? -1 : position % KEPT_BYTES;
+    return position < 0 || this.#written - position > LASTING_BYTES ? -1 : position % KEPT_BYTES;
   }
 }
