@@ -20,7 +20,7 @@ export interface WorkerStart {
   readonly transparency: SharedArrayBuffer;
   /** Why datagrams were dropped, over all workers: see udp-drops.ts. */
   readonly drops: SharedArrayBuffer;
-  /** One Int32 a server slot: when some worker last heard of it, in whole milliseconds. For UDP. */
+  /** One Float64 a server slot: when some worker last heard of it, in milliseconds. For UDP. */
   readonly heard: SharedArrayBuffer;
   /** Workers that there are, and which of them this one is, from 0. */
   readonly threads: number;

@@ -49,8 +49,8 @@ export class UdpProxy implements DatagramHandler, Orders {
   readonly #drops: Drops;
   readonly #transparency: Transparency;
   readonly #epochs = new ServerEpochs();
-  /** When each server was last heard of, by any worker: whole milliseconds, by slot. */
-  readonly #heardMs: Int32Array;
+  /** When each server was last heard of, by any worker, by slot. */
+  readonly #heardMs: Float64Array;
   readonly #threads: number;
   readonly #capacity: number;
   /** Two timers a session: silence, and an expected answer. */
@@ -86,7 +86,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#traffic = new UdpTraffic(this.#sessions, this.#state, this.#clients);
     this.#drops = new Drops(start.drops);
     this.#transparency = new Transparency(start.transparency);
-    this.#heardMs = new Int32Array(start.heard);
+    this.#heardMs = new Float64Array(start.heard);
     this.#threads = start.threads;
     this.#capacity = start.connectionCapacity;
     this.#settings = start.configuration.settings;
@@ -151,7 +151,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     rows.lastActiveMs[row] = now;
     sessions.touch(row);
     this.#traffic.received(row, length, now);
-    if (this.#expectMs > 0) Atomics.store(this.#heardMs, rows.server[row], now);
+    if (this.#expectMs > 0) this.#heardMs[rows.server[row]] = now;
     const answers = sessions.answers[row] + 1;
     sessions.answers[row] = answers;
     const { udpResponses } = this.#settings;
@@ -492,7 +492,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     const now = this.#engine.now();
     if (since + this.#expectMs > now) {
       this.#wheel.arm(2 * row + 1, since + this.#expectMs);
-    } else if (((Atomics.load(this.#heardMs, this.#rows.server[row]) - Math.floor(since)) | 0) > 0) {
+    } else if (this.#heardMs[this.#rows.server[row]] > since) {
       this.#sessions.waitingSinceMs[row] = 0;
     } else if (this.#serverFailed(row)) {
       this.#sendKept(row);

@@ -102,7 +102,7 @@ class WorkerDataPlane implements DataPlane {
       threads: this.threads,
       connectionCapacity: connectionCapacity(this.threads, this.#isUdp),
       drops: this.#drops,
-      heard: new SharedArrayBuffer((MAX_SERVERS + 2) * 4),
+      heard: new SharedArrayBuffer((MAX_SERVERS + 2) * 8),
     };
     this.#noteLimit(options.configuration);
   }
