@@ -37,8 +37,8 @@ export interface DatagramHandler {
   /** Something sent on `socket` earlier did not arrive, as the network reports (-ECONNREFUSED, -EHOSTUNREACH ...). */
   failed(socket: number, error: number): void;
   /**
-   * A datagram queued by `send` or `reply` with that `tag` was not sent. -ECANCELED: its socket was closed meanwhile. The
-   * handler may send it again.
+   * A datagram queued by `send` or `reply` with that `tag` was not sent. -ECANCELED: it was not tried, as its socket
+   * was closed meanwhile or an error of others came first. The handler may send it again.
    */
   unsent(tag: number, isReply: boolean, at: number, length: number, error: number): void;
   /** A datagram came that was too long to be received whole. */

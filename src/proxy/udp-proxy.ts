@@ -13,6 +13,7 @@ import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
 import type { DatagramHandler, Datagrams } from '../engine/datagrams.js';
+import { isNetworkError } from '../engine/datagrams/network-error.js';
 import { isWildcard } from '../sys/datagram-socket.js';
 import { ERRNO } from '../sys/errno.js';
 import { isOurFault, isShortage } from './connect-error.js';
@@ -160,7 +161,7 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   failed(socket: number, error: number): void {
     const row = this.#owner[socket];
-    if (row !== NONE && blamesServer(error) && this.#serverFailed(row)) this.#sendKept(row);
+    if (row !== NONE && isNetworkError(error) && this.#serverFailed(row)) this.#sendKept(row);
   }
 
   unsent(tag: number, isReply: boolean, at: number, length: number, error: number): void {
@@ -169,10 +170,12 @@ export class UdpProxy implements DatagramHandler, Orders {
     } else if (error === -ERRNO.ECANCELED) {
       // The session has moved meanwhile.
       this.#sendAgain(tag, at, length);
-    } else if (blamesServer(error)) {
-      // What the error is about was sent before; this one has not been tried.
-      this.#serverFailed(tag);
-      if (this.#sessions.isOpen(tag)) this.#sendAgain(tag, at, length);
+    } else if (isNetworkError(error)) {
+      // What the error is about was sent before, if anything was; this one has not been tried. With nothing before it
+      // there is no way to the server, and trying again would not end.
+      const isAboutEarlier = this.#sessions.waitingSinceMs[tag] !== 0;
+      const hasMoved = this.#serverFailed(tag);
+      if (hasMoved || (isAboutEarlier && this.#sessions.isOpen(tag))) this.#sendAgain(tag, at, length);
     } else {
       this.#drops.add(DROP.unsent);
     }
@@ -576,16 +579,4 @@ export class UdpProxy implements DatagramHandler, Orders {
   #endAll(): void {
     for (let row = this.#sessions.oldest(); row !== NONE; row = this.#sessions.oldest()) this.#finish(row);
   }
-}
-
-/** The network says that the server cannot be reached; anything else is about this host or this datagram. */
-function blamesServer(error: number): boolean {
-  const errno = -error;
-  return (
-    errno === ERRNO.ECONNREFUSED ||
-    errno === ERRNO.EHOSTUNREACH ||
-    errno === ERRNO.ENETUNREACH ||
-    errno === ERRNO.ETIMEDOUT ||
-    errno === ERRNO.EPROTO
-  );
 }

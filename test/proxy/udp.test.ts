@@ -1,5 +1,6 @@
 /** UDP sessions from the first datagram to the last. */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type DatagramClient, datagramClient, datagramServer } from '../support/datagram.js';
 import { pen } from '../support/pen.js';
 import { until } from '../support/wait.js';
@@ -102,6 +103,24 @@ onEachEngine('a dead UDP server is left at once and its unanswered datagram sent
     const guest = await datagramClient(t, balancer.port, `127.0.1.${++guests}`);
     return (await guest.ask('hello')) === 'one';
   });
+});
+
+onEachEngine('a burst to a dead UDP server blames no other, and loses only what was under way', async (t, engine) => {
+  const servers = [];
+  for (const name of ['one', 'two', 'three']) servers.push(await datagramServer(t, named(name)));
+  const balancer = await pen(t, { options: ['-U'], servers, engine });
+  const client = await datagramClient(t, balancer.port);
+  const name = await client.ask('who?');
+  await servers[['one', 'two', 'three'].indexOf(name)].kill();
+  balancer.signal('SIGSTOP');
+  for (let i = 0; i < 400; i++) client.send(`${i}`.padStart(100));
+  // Node sends what it could not send at once when it comes back to its event loop.
+  await sleep(100);
+  balancer.signal('SIGCONT');
+  // 64 are read, and sent, at a time.
+  await until('the rest is answered', () => client.heard.length >= 400 - 64);
+  assert.equal(new Set(client.heard.map(({ bytes }) => bytes.toString())).size, 1, 'by one server');
+  assert.equal(await dropped(balancer, 'unreachable'), 0);
 });
 
 onEachEngine('the last UDP server is not given up, and answers as soon as it is back', async (t, engine) => {

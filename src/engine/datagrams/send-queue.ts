@@ -11,6 +11,7 @@ import { type Libc, lastErrno, libc } from '../../sys/libc.js';
 import { type Mapping, mapAnonymous, unmap } from '../../sys/memory.js';
 import { MAX_SEGMENTS, type MessageAbi, SOL_UDP } from '../../sys/uapi/message.js';
 import { MSG_DONTWAIT, MSG_NOSIGNAL } from '../../sys/uapi/socket.js';
+import { isNetworkError } from './network-error.js';
 import type { ReturnPaths } from './return-paths.js';
 import { aligned, setPointer } from './slots.js';
 
@@ -228,6 +229,11 @@ export class SendQueue {
   #submit(socket: number, messages: number): void {
     const { batchWords } = this.#abi.layout;
     for (let done = 0; done < messages; ) {
+      if (!this.#events.isOpen(socket)) {
+        // Who heard of an error has closed it.
+        this.#report(this.#messageEntry[done], this.#messageEntries[done++], -ERRNO.ECANCELED);
+        continue;
+      }
       const address = this.#messages.address + done * batchWords * 4;
       const sent = this.#hasBatches
         ? this.#libc.sendmmsg(socket, address, messages - done, FLAGS)
@@ -252,6 +258,12 @@ export class SendQueue {
       for (let i = 0; i < run; i++, each = this.#next[each]) {
         this.add(socket, this.#at[each], this.#length[each], this.#tag[each], this.#isReply[each] === 1);
       }
+      return;
+    }
+    if (run > 1 && isNetworkError(-errno)) {
+      // It is told once, to whoever comes first; the others have not been tried.
+      this.#report(entry, 1, -errno);
+      this.#report(this.#next[entry], run - 1, -ERRNO.ECANCELED);
       return;
     }
     this.#report(entry, run, -errno);
