@@ -279,6 +279,8 @@ export class DescriptorDatagrams implements Datagrams {
   #flush(): void {
     if (!this.#queue.isEmpty) this.#queue.flush();
     this.#used = 0;
+    // A turn flushes several times, and the ports of closed sockets may be what is needed next.
+    this.#poller.settle?.();
     if (this.#closing.length === 0) return;
     for (const socket of this.#closing) this.#sockets.close(socket);
     this.#closing.length = 0;

@@ -29,6 +29,8 @@ export interface Poller {
   want(fd: number, bits: number): void;
   /** To be called before the descriptor is closed. */
   remove(fd: number): void;
+  /** Carries out removals that have only been noted, so that closing the descriptor ends the socket; absent: none ever are. */
+  settle?(): void;
   /** Waits at most `timeoutMs` (Infinity: for ever, 0: not at all); returns how many sockets it has to report. */
   wait(timeoutMs: number): number;
   close(): void;

@@ -11,6 +11,8 @@ const ENTRIES = 1024;
 const BATCH = 512;
 /** Which use of a descriptor a report is about: 20 bits, so that it and the descriptor make an exact number. */
 const GENERATIONS = 2 ** 20;
+/** The kernel does no more than 20 pieces of the work it has put off in a call that waits for nothing (IO_LOCAL_TW_DEFAULT_MAX, 6.13). */
+const REMOVALS_A_CALL = 16;
 /** High word of the user data of removals, whose end is of no interest. */
 const REMOVAL = -1;
 
@@ -22,6 +24,8 @@ export class RingPoller implements Poller {
   /** By descriptor: which use of it this is, and what it is polled for (0: it is not). */
   #generation = new Int32Array(1024);
   #wanted = new Int32Array(1024);
+  /** Removals since the last `settle`. */
+  #removals = 0;
 
   /** Throws a SystemError where io_uring is missing or forbidden. */
   constructor() {
@@ -53,7 +57,13 @@ export class RingPoller implements Poller {
   remove(fd: number): void {
     if (this.#wanted[fd] === 0) return;
     this.#wanted[fd] = 0;
-    this.#ring.prepPollRemove(this.#generation[fd] * 2 ** 32 + fd, fd, REMOVAL);
+    this.#removals++;
+    this.#ring.prepCancel(this.#generation[fd] * 2 ** 32 + fd, fd, REMOVAL);
+  }
+
+  settle(): void {
+    for (; this.#removals > 0; this.#removals -= REMOVALS_A_CALL) this.#ring.submitAndWait(0);
+    this.#removals = 0;
   }
 
   wait(timeoutMs: number): number {

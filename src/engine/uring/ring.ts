@@ -128,9 +128,12 @@ export class Ring {
     this.#prep(uapi.IORING_OP_POLL_ADD, fd, 0, 0, uapi.IORING_POLL_ADD_MULTI, events, dataLow, dataHigh, 0);
   }
 
-  /** Ends the poll with that user data (an exact number); completes only if there is none. */
-  prepPollRemove(data: number, dataLow: number, dataHigh: number): void {
-    const head = uapi.IORING_OP_POLL_REMOVE | (uapi.IOSQE_CQE_SKIP_SUCCESS << 8);
+  /**
+   * Ends the operation with that user data (an exact number); completes only if there is none. For polls too:
+   * IORING_OP_POLL_REMOVE does nothing (EALREADY) to one that has something to report, which then holds its socket for ever.
+   */
+  prepCancel(data: number, dataLow: number, dataHigh: number): void {
+    const head = uapi.IORING_OP_ASYNC_CANCEL | (uapi.IOSQE_CQE_SKIP_SUCCESS << 8);
     this.#prep(head, -1, 0, data, 0, 0, dataLow, dataHigh, 0);
   }
 

@@ -2,7 +2,6 @@
 
 // Opcodes (enum io_uring_op).
 export const IORING_OP_POLL_ADD = 6;
-export const IORING_OP_POLL_REMOVE = 7;
 export const IORING_OP_ACCEPT = 13;
 export const IORING_OP_ASYNC_CANCEL = 14;
 export const IORING_OP_CONNECT = 16;
