@@ -12,8 +12,8 @@ import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, NONE, type Settings } f
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
-import type { DatagramHandler, Datagrams } from '../engine/datagrams.js';
 import { isNetworkError } from '../engine/datagrams/network-error.js';
+import type { DatagramHandler, Datagrams } from '../engine/datagrams.js';
 import { isWildcard } from '../sys/datagram-socket.js';
 import { ERRNO } from '../sys/errno.js';
 import { isOurFault, isShortage } from './connect-error.js';
@@ -34,6 +34,11 @@ const SWEEP_ROWS = 8192;
 const SWEEP_MOVES = 256;
 /** The main thread is not asked for a place more often, however many datagrams want one. */
 const ASK_MS = 10;
+/** At least so many sessions fewer than there were when ports or descriptors ran out: a batch of new ones, while those they push out are closed. */
+const ROOM_MARGIN = 64;
+/** How long that holds before it is found out again; and until it may be found to be less, as what was made room of is free. */
+const ROOM_MS = 60_000;
+const ROOM_MADE_MS = 100;
 
 export class UdpProxy implements DatagramHandler, Orders {
   #engine!: Datagrams;
@@ -71,6 +76,9 @@ export class UdpProxy implements DatagramHandler, Orders {
   /** Row that the search for sessions of failed servers goes on from; NONE: there is no search. */
   #sweepAt = NONE;
   #askAgainMs = 0;
+  /** Sessions that there are ports and descriptors for, as far as has been found out. */
+  #room = Infinity;
+  #roomSinceMs = -Infinity;
   #wakeAt = Infinity;
   readonly #address = new Int32Array(4);
 
@@ -273,12 +281,12 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   /** One of the -x places; if they are all taken the session that was silent longest makes room. */
   #takePlace(): boolean {
+    if (this.#engine.now() - this.#roomSinceMs > ROOM_MS) this.#room = Infinity;
+    while (this.#sessions.size >= this.#room) this.#evict();
     for (;;) {
       if (this.#state.tryTakeConnection(this.#limit())) return true;
-      const oldest = this.#sessions.oldest();
-      if (oldest === NONE) break;
-      this.#drops.add(DROP.evicted);
-      this.#finish(oldest);
+      if (this.#sessions.size === 0) break;
+      this.#evict();
     }
     // All of them are other workers': one that has more than its share is asked to give one up.
     this.#drops.add(DROP.no_place);
@@ -292,6 +300,20 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   nudged(): void {
     if (this.#sessions.size <= Math.floor(this.#limit() / this.#threads)) return;
+    this.#evict();
+  }
+
+  /** Ports or descriptors have run out. Those of a session that ends are free after the batch: room is to be made before that. */
+  #learnRoom(): void {
+    const now = this.#engine.now();
+    if (now - this.#roomSinceMs < ROOM_MADE_MS) return;
+    const { size } = this.#sessions;
+    this.#room = Math.max(Math.ceil(size / 2), size - Math.max(ROOM_MARGIN, size >> 3));
+    this.#roomSinceMs = now;
+  }
+
+  /** Ends the session that was silent longest; there is one. */
+  #evict(): void {
     this.#drops.add(DROP.evicted);
     this.#finish(this.#sessions.oldest());
   }
@@ -339,10 +361,9 @@ export class UdpProxy implements DatagramHandler, Orders {
     const endpoint = this.#servers.spec(server).endpoint as Endpoint;
     const socket = this.#connectAs(row, endpoint, this.#rows.peerPort[row]);
     if (socket !== -ERRNO.EMFILE && socket !== -ERRNO.ENFILE && socket !== -ERRNO.EAGAIN) return socket;
-    const oldest = this.#sessions.oldest();
-    if (oldest === NONE || oldest === row) return socket;
-    this.#drops.add(DROP.evicted);
-    this.#finish(oldest);
+    this.#learnRoom();
+    if (this.#sessions.oldest() === row) return socket;
+    this.#evict();
     return this.#connectAs(row, endpoint, this.#rows.peerPort[row]);
   }
 
