@@ -270,7 +270,8 @@ export class Service {
 
   /** For an error that nobody has caught, and for a data plane that died. */
   fatal(error: unknown): void {
-    this.log(0, `fatal: ${(error as Error).stack ?? error}`);
+    const said = error instanceof Refusal ? error.message : (error as Error).stack;
+    this.log(0, `fatal: ${said ?? error}`);
     if (this.#setup.configuration.settings.abortOnError) this.#options.abort();
     else this.#options.exit(1);
   }

@@ -61,7 +61,7 @@ function stage(first: Configuration) {
     slots: SLOTS,
     seed: SEED,
     mac: OWN_MAC,
-    sourceV6: undefined,
+    sourceV6: () => undefined,
     servers,
     interfaceName: 'eth0',
     send,

@@ -25,7 +25,7 @@ export interface ControllerOptions {
   readonly seed: number;
   readonly mac: Uint8Array;
   /** An IPv6 address of the interface, for asking. */
-  readonly sourceV6: Uint8Array | undefined;
+  sourceV6(): Uint8Array | undefined;
   readonly servers: ServerState;
   readonly interfaceName: string;
   send(frame: Uint8Array): void;

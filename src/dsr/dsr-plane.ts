@@ -38,6 +38,8 @@ import type { Vip } from './vips.js';
 
 /** Between two looks; a change of blacklists by command is not kept waiting for it. */
 const TURN_MS = 100;
+/** Between two looks at the interface itself. */
+const LOOK_MS = 1000;
 /** At the start, so long may servers take to answer before clients are let in. */
 const FIRST_ANSWERS_MS = 1000;
 /** The same on every balancer and at every start, so that they agree and clients stay where they were. */
@@ -104,6 +106,8 @@ export class DsrPlane implements DataPlane, FrameView {
   #configuration: Configuration;
   #vip: IpEndpoint;
   #timer: NodeJS.Timeout | undefined;
+  #nextLookMs = 0;
+  #sourceV6: Uint8Array | undefined;
 
   constructor(options: DsrOptions, { path, probes, size, vip, mac }: Parts) {
     const { interfaceName, configuration } = options;
@@ -118,7 +122,7 @@ export class DsrPlane implements DataPlane, FrameView {
     const { servers } = this;
     const { tables } = path;
     const own = ownAddresses(interfaceName);
-    const sourceV6 = sourceOf(own);
+    const sourceV6 = () => this.#sourceV6;
     const log = options.log;
     const send = (frame: Uint8Array) => probes.send(frame);
     const vipsChanged = () => this.#specialise();
@@ -134,6 +138,7 @@ export class DsrPlane implements DataPlane, FrameView {
   async begin(): Promise<void> {
     const controller = this.#controller;
     const deadline = monotonicMs() + FIRST_ANSWERS_MS;
+    this.#lookAtInterface(monotonicMs());
     controller.configure(this.#configuration, monotonicMs(), []);
     while (!controller.isComplete && monotonicMs() < deadline) {
       await sleep(5);
@@ -168,7 +173,7 @@ export class DsrPlane implements DataPlane, FrameView {
 
   /** Blacklists take effect, and the servers' bytes are counted. */
   refresh(): void {
-    this.#turn();
+    this.#turnOrFail();
     this.#controller.collect();
   }
 
@@ -246,8 +251,22 @@ export class DsrPlane implements DataPlane, FrameView {
   }
 
   #turn(): void {
+    const now = monotonicMs();
+    if (now >= this.#nextLookMs) this.#lookAtInterface(now);
     this.#probes.drain((frame) => this.#controller.received(frame));
-    this.#controller.turn(monotonicMs());
+    this.#controller.turn(now);
+  }
+
+  /** It may come up, and get its addresses, after us; and it may go. */
+  #lookAtInterface(nowMs: number): void {
+    const { interfaceName } = this.#options;
+    if (!this.#path.isAttached) {
+      throw new DsrError(
+        `cannot return directly on '${interfaceName}' any more: the interface has gone, or its program was taken off (start pen again when it is back)`,
+      );
+    }
+    this.#sourceV6 = sourceOf(ownAddresses(interfaceName));
+    this.#nextLookMs = nowMs + LOOK_MS;
   }
 
   #turnOrFail(): void {

@@ -15,7 +15,7 @@ const MAC2 = mac('02:00:00:00:01:02');
 function stage() {
   const sent: Uint8Array[] = [];
   const send = (frame: Uint8Array) => void sent.push(frame.slice());
-  const neighbours = new Neighbours({ mac: OWN_MAC, sourceV6: wire(ip('fe80::1')), send });
+  const neighbours = new Neighbours({ mac: OWN_MAC, sourceV6: () => wire(ip('fe80::1')), send });
   neighbours.watch([www1, www2]);
   return { neighbours, sent };
 }

@@ -24,8 +24,8 @@ import { addressBytes, addressWords } from './record.js';
 export interface NeighbourOptions {
   /** Our MAC address. */
   readonly mac: Uint8Array;
-  /** An IPv6 address of the interface to ask from, undefined if it has none. */
-  readonly sourceV6: Uint8Array | undefined;
+  /** An IPv6 address of the interface to ask from, undefined while it has none. */
+  sourceV6(): Uint8Array | undefined;
   send(frame: Uint8Array): void;
 }
 
@@ -106,16 +106,17 @@ export class Neighbours {
   }
 
   #ask(entry: Entry): void {
-    const { mac, sourceV6, send } = this.#options;
+    const { mac, send } = this.#options;
     const target = addressBytes(entry.address);
     entry.asked += 1;
     if (isV4(entry.address)) {
       // The first question is for whom it was last; then for everybody, as it may have another card now.
       const isKnown = entry.isAlive && entry.asked === 1;
       send(arpProbe(mac, target.slice(12), isKnown ? entry.mac : undefined));
-    } else if (sourceV6) {
-      send(ndpProbe(mac, sourceV6, target));
+      return;
     }
+    const source = this.#options.sourceV6();
+    if (source) send(ndpProbe(mac, source, target));
   }
 
   #answerIn(frame: Uint8Array): { address: IpWords; mac: Uint8Array } | undefined {

@@ -10,6 +10,8 @@ export interface Path {
   readonly mode: XdpMode;
   /** Why that mode, for the log. */
   readonly modeReason: string;
+  /** False once the interface has gone, or somebody has taken the program off it. */
+  readonly isAttached: boolean;
   /** Puts a program in place, between two frames, that is made for these options and the VIPs that there are now. */
   specialise(options: ProgramOptions): void;
   close(): void;
@@ -52,6 +54,10 @@ class XdpPath implements Path {
     this.modeReason = reason;
     this.#link = link;
     this.#program = program;
+  }
+
+  get isAttached(): boolean {
+    return this.#link.info.interfaceIndex !== 0;
   }
 
   specialise(options: ProgramOptions): void {
