@@ -10,12 +10,24 @@ import { type Endpoint, formatIp, ipEndpoint } from '../core/address.js';
 import { ClientTable } from '../core/client-table.js';
 import type { Configuration } from '../core/configuration.js';
 import { ServerState } from '../core/server-state.js';
-import type { ConnectionSnapshot, DataPlane } from '../proxy/data-plane.js';
+import type { ConnectionSnapshot, DataPlane, WorkerSnapshot } from '../proxy/data-plane.js';
 import { Transparency } from '../proxy/transparency.js';
 import { type CommandLine, Service, type ServiceOptions } from './service.js';
 
 /** A state that a connection in use may have. */
 const RELAYING = 2;
+
+const UNUSED = {
+  state: 0,
+  clientSocket: -1,
+  serverSocket: -1,
+  client: -1,
+  server: -1,
+  pending: 0,
+  peer: undefined,
+  peerPort: 0,
+  sinceMs: 0,
+} as const;
 
 export class MemoryDataPlane implements DataPlane {
   readonly engine = 'node';
@@ -74,10 +86,17 @@ export class MemoryDataPlane implements DataPlane {
     return this.connections.length;
   }
 
+  workers(): WorkerSnapshot[] {
+    return [{ place: 0, thread: 0 }];
+  }
+
+  activeConnections(limit: number, wants = (_: ConnectionSnapshot) => true): ConnectionSnapshot[] {
+    return this.connections.filter((one) => one?.state !== 0 && wants(one)).slice(0, limit);
+  }
+
   connection(index: number): ConnectionSnapshot | undefined {
     if (!this.#inRange(index)) return undefined;
-    const unused = { state: 0, clientSocket: -1, serverSocket: -1, client: -1, server: -1, pending: 0 };
-    return this.connections[index] ?? { index, ...unused };
+    return this.connections[index] ?? { ...MemoryDataPlane.connection(index), ...UNUSED };
   }
 
   connectionOfSocket(socket: number): number {
@@ -94,7 +113,19 @@ export class MemoryDataPlane implements DataPlane {
 
   /** A connection in use, as the relay would show it. */
   static connection(index: number): ConnectionSnapshot {
-    return { index, state: RELAYING, clientSocket: 20, serverSocket: 21, client: 4, server: 1, pending: 0 };
+    const peer = [0, 0, 0xffff, 0x7f000002] as const;
+    const sockets = { clientSocket: 20, serverSocket: 21 };
+    return {
+      index,
+      state: RELAYING,
+      ...sockets,
+      client: 4,
+      server: 1,
+      pending: 0,
+      peer,
+      peerPort: 4711,
+      sinceMs: 999_000,
+    };
   }
 
   #inRange(index: number): boolean {

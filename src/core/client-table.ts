@@ -202,9 +202,41 @@ export class ClientTable {
       }
       release(this.#header, LOCK);
     }
-    // Visits of one millisecond are told apart by their number, which may have wrapped.
-    found.sort((a, b) => b.record.lastSeenMs - a.record.lastSeenMs || (b.visit - a.visit) | 0);
-    return found.map(({ record }) => record);
+    return byVisit(found);
+  }
+
+  /**
+   * The clients seen last, most recent first, `limit` at most: along the list, a batch at a time. Who is seen again
+   * while the lock is free moves to the head, so the walk may have to begin again, but never more often than batches.
+   */
+  newest(limit: number): ClientRecord[] {
+    const found = new Map<number, { record: ClientRecord; visit: number }>();
+    let last = NONE;
+    let lastVisit = 0;
+    for (let batch = 0; batch < 2 * Math.ceil(limit / BATCH) && found.size < limit; batch++) {
+      acquire(this.#header, LOCK);
+      const isThere = last !== NONE && this.#cells[last * CELLS + VISIT] === lastVisit;
+      let slot = (isThere ? this.#cells[last * CELLS + OLDER] : this.#header[NEWEST]) - 1;
+      for (let steps = 0; steps < BATCH && slot !== NONE; steps++) {
+        last = slot;
+        lastVisit = this.#cells[slot * CELLS + VISIT];
+        found.set(slot, { record: this.#copy(slot), visit: lastVisit });
+        slot = this.#cells[slot * CELLS + OLDER] - 1;
+      }
+      release(this.#header, LOCK);
+      if (slot === NONE) break;
+    }
+    return byVisit([...found.values()]).slice(0, limit);
+  }
+
+  /** Those of `count` slots from `start` on that have a client; a piece of a walk over all, in no order. */
+  slice(start: number, count: number): ClientRecord[] {
+    acquire(this.#header, LOCK);
+    const end = Math.min(start + count, this.#header[SIZE]);
+    const records: ClientRecord[] = [];
+    for (let slot = start; slot < end; slot++) records.push(this.#copy(slot));
+    release(this.#header, LOCK);
+    return records;
   }
 
   /** The slot is in use, and by the client of that generation if one is given. */
@@ -309,4 +341,10 @@ export class ClientTable {
       lastSeenMs: this.#doubles[double + LAST_SEEN],
     };
   }
+}
+
+/** Most recent first. Visits of one millisecond are told apart by their number, which may have wrapped. */
+function byVisit(found: { record: ClientRecord; visit: number }[]): ClientRecord[] {
+  found.sort((a, b) => b.record.lastSeenMs - a.record.lastSeenMs || (b.visit - a.visit) | 0);
+  return found.map(({ record }) => record);
 }

@@ -3,16 +3,18 @@
  * has a record of 64 bytes, a cache line, so that threads busy with different servers do not disturb each other:
  *
  *   cell  0 connections   1 connects pending   2 blacklisted (0 or 1)   3 turn of its group
- *   cells 4-5 blacklisted until (64-bit)       6-7 sent   8-9 received   10-11 connects   12-13 failures
+ *   cells 4-5 blacklisted until (64-bit)       6-7 sent   8-9 received   10-11 connects   12-13 failures   14 draining
  *
  * Reserved for MAX_SERVERS and the two servers outside the table; memory is committed when it is touched.
  */
 import { MAX_SERVERS } from './configuration.js';
 import { Counters, GUARD_BYTES } from './counters.js';
+import { Meters, type MetersMemory } from './meters.js';
 
 export interface ServerStateMemory {
   readonly records: SharedArrayBuffer;
   readonly totals: SharedArrayBuffer;
+  readonly meters: MetersMemory;
 }
 
 const RECORDS = MAX_SERVERS + 2;
@@ -21,6 +23,7 @@ const CELLS = RECORD_BYTES / 4;
 const PENDING = 1;
 const BLACKLISTED = 2;
 const TURN = 3;
+const DRAINING = 14;
 
 /** Positions of the 64-bit fields in a record, in units of eight bytes. */
 const LONGS = RECORD_BYTES / 8;
@@ -35,6 +38,8 @@ const IN_USE = 0;
 const TOTALS_BYTES = 4 + GUARD_BYTES;
 
 export class ServerState {
+  /** Counts for people, which no decision needs. */
+  readonly meters: Meters;
   readonly #cells: Int32Array;
   readonly #longs: BigInt64Array;
   readonly #counters: Counters;
@@ -45,12 +50,14 @@ export class ServerState {
     this.#longs = new BigInt64Array(memory.records);
     this.#counters = new Counters(memory.records, 0, RECORDS * LONGS, new Int32Array(memory.totals, 4));
     this.#totals = new Int32Array(memory.totals);
+    this.meters = new Meters(memory.meters);
   }
 
   static allocate(): ServerStateMemory {
     return {
       records: new SharedArrayBuffer(RECORDS * RECORD_BYTES),
       totals: new SharedArrayBuffer(TOTALS_BYTES),
+      meters: Meters.allocate(),
     };
   }
 
@@ -90,6 +97,15 @@ export class ServerState {
     if (ms > 0) Atomics.store(this.#longs, slot * LONGS + UNTIL, BigInt(Math.ceil(ms)));
     // After the time: who sees the flag sees the time that belongs to it.
     Atomics.store(this.#cells, slot * CELLS + BLACKLISTED, ms > 0 ? 1 : 0);
+  }
+
+  /** An operator has it take no new connection, not even of a returning client. */
+  isDraining(slot: number): boolean {
+    return Atomics.load(this.#cells, slot * CELLS + DRAINING) !== 0;
+  }
+
+  setDraining(slot: number, draining: boolean): void {
+    Atomics.store(this.#cells, slot * CELLS + DRAINING, draining ? 1 : 0);
   }
 
   addSent(slot: number, bytes: number): void {

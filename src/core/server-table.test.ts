@@ -142,3 +142,13 @@ test('take gives out exactly max places on each of many servers when four thread
   const state = new ServerState(memory);
   for (let slot = 0; slot < servers; slot++) assert.equal(state.connections(slot), max);
 });
+
+test('a server that drains takes nobody, not even who returns, until it no longer drains', () => {
+  const state = new ServerState(ServerState.allocate());
+  const table = new ServerTable(state);
+  table.configure(configuration([server(0)]));
+  state.setDraining(0, true);
+  for (const returning of [false, true]) assert.equal(table.isAvailable(0, returning, 0), false);
+  state.setDraining(0, false);
+  assert.equal(table.isAvailable(0, true, 0), true);
+});

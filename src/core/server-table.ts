@@ -79,7 +79,7 @@ export class ServerTable {
   /** It would take somebody: what `takes` asks, but for the ACL. */
   isAvailable(slot: number, returning: boolean, nowMs: number): boolean {
     const row = this.#row(slot);
-    if (this.#holds[row] !== 1 || this.state.blacklistedUntil(slot) > nowMs) return false;
+    if (this.#holds[row] !== 1 || this.#isOut(slot, nowMs)) return false;
     const limit = returning ? this.#hard[row] : this.#max[row];
     if (limit > 0 && this.state.connections(slot) >= limit) return false;
     const { pendingMax } = this.#configuration.settings;
@@ -94,9 +94,7 @@ export class ServerTable {
       const limit = this.#max[slot];
       const hasRoom = limit === 0 || this.state.connections(slot) < limit;
       const isPending = this.state.pending(slot) >= pendingMax;
-      if (isPending && hasRoom && this.state.blacklistedUntil(slot) <= nowMs && this.permits(slot, address, isUnix)) {
-        return true;
-      }
+      if (isPending && hasRoom && !this.#isOut(slot, nowMs) && this.permits(slot, address, isUnix)) return true;
     }
     return false;
   }
@@ -144,6 +142,11 @@ export class ServerTable {
   succeeded(slot: number): void {
     this.state.addConnect(slot);
     if (this.state.blacklistedUntil(slot) !== 0) this.state.setBlacklistedUntil(slot, 0);
+  }
+
+  /** Failure or an operator keeps new connections from it. */
+  #isOut(slot: number, nowMs: number): boolean {
+    return this.state.blacklistedUntil(slot) > nowMs || this.state.isDraining(slot);
   }
 
   /** A slot beyond the table (it has shrunk) gives a row that does not exist. */

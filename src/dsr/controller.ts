@@ -49,7 +49,7 @@ export class Controller {
   #vips: readonly Vip[];
   #acl = new Map<string, AclRecord>();
   /** By slot, as the tables have it. */
-  #blacklisted = new Uint8Array(0);
+  #withheld = new Uint8Array(0);
   /** Whether the reals may differ from what is written. */
   #isStale = true;
   #epoch = 0;
@@ -103,7 +103,7 @@ export class Controller {
   turn(nowMs: number): void {
     this.#nowMs = nowMs;
     if (this.#neighbours.tick(nowMs)) this.#isStale = true;
-    if (this.#blacklistsHaveChanged()) this.#isStale = true;
+    if (this.#withholdingHasChanged()) this.#isStale = true;
     if (this.#isStale) this.#writeReals();
     if (this.#isStale || this.#awaited > 0) this.#tell();
     this.#isStale = false;
@@ -167,6 +167,7 @@ export class Controller {
   get #standing() {
     return {
       isBlacklisted: (slot: number) => this.#options.servers.blacklistedUntil(slot) > this.#nowMs,
+      isDraining: (slot: number) => this.#options.servers.isDraining(slot),
       macOf: (address: IpWords) => {
         const neighbour = this.#neighbours.at(address);
         return neighbour?.isAlive ? neighbour.mac : undefined;
@@ -210,15 +211,15 @@ export class Controller {
     }
   }
 
-  #blacklistsHaveChanged(): boolean {
+  #withholdingHasChanged(): boolean {
     const { servers } = this.#options;
     const { length } = this.#configuration.servers;
-    let changed = this.#blacklisted.length !== length;
-    if (changed) this.#blacklisted = new Uint8Array(length);
+    let changed = this.#withheld.length !== length;
+    if (changed) this.#withheld = new Uint8Array(length);
     for (let slot = 0; slot < length; slot++) {
-      const is = servers.blacklistedUntil(slot) > this.#nowMs ? 1 : 0;
-      if (this.#blacklisted[slot] === is) continue;
-      this.#blacklisted[slot] = is;
+      const is = (servers.blacklistedUntil(slot) > this.#nowMs ? 1 : 0) | (servers.isDraining(slot) ? 2 : 0);
+      if (this.#withheld[slot] === is) continue;
+      this.#withheld[slot] = is;
       changed = true;
     }
     return changed;

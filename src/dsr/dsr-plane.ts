@@ -218,6 +218,14 @@ export class DsrPlane implements DataPlane, FrameView {
     return 0;
   }
 
+  workers(): [] {
+    return [];
+  }
+
+  activeConnections(): [] {
+    return [];
+  }
+
   connection(): ConnectionSnapshot | undefined {
     return undefined;
   }

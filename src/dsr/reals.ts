@@ -18,6 +18,8 @@ export const MAX_REALS = Math.min(MAX_SERVERS, EMERGENCY_REAL - 1);
 /** What else than the configuration decides. */
 export interface Standing {
   isBlacklisted(slot: number): boolean;
+  /** An operator has it take no new flow. */
+  isDraining(slot: number): boolean;
   /** The MAC address of a server that answers, undefined of one that does not. */
   macOf(address: IpWords): Uint8Array | undefined;
 }
@@ -110,7 +112,7 @@ export function stateOf(configuration: Configuration, slot: number, standing: St
   if (!address) return 'no server';
   if (standing.macOf(address) === undefined) return 'silent';
   if (standing.isBlacklisted(slot)) return 'blacklisted';
-  return weightOf(configuration, slot) > 0 ? 'in service' : 'draining';
+  return weightOf(configuration, slot) > 0 && !standing.isDraining(slot) ? 'in service' : 'draining';
 }
 
 /** The address of a server, whatever its port; undefined for an empty row. */
@@ -138,6 +140,7 @@ function membersOf(configuration: Configuration, standing: Standing): Member[] {
   const { servers, settings, emergency } = configuration;
   const able = [...servers.keys()].filter((slot) => {
     if (addressOf(servers[slot].endpoint) === undefined || weightOf(configuration, slot) === 0) return false;
+    if (standing.isDraining(slot)) return false;
     // `stubborn` is to have the server of its hash or none.
     return settings.stubborn || stateOf(configuration, slot, standing) === 'in service';
   });

@@ -1,4 +1,5 @@
 /** Why a connect failed: the server's doing, or this host's, which blames nobody. */
+import { CAUSES, type Cause } from '../core/meters.js';
 import { ERRNO } from '../sys/errno.js';
 
 const SHORTAGES = new Set([
@@ -20,4 +21,23 @@ export function isShortage(result: number): boolean {
 /** `result` (-errno): the connect failed on this host before it reached the server. */
 export function isOurFault(result: number): boolean {
   return FAULTS.has(-result);
+}
+
+const causes = new Map<number, Cause>([
+  [ERRNO.ECONNREFUSED, 'refused'],
+  [ERRNO.ENOENT, 'refused'],
+  [ERRNO.ETIMEDOUT, 'timeout'],
+  [ERRNO.EHOSTUNREACH, 'unreachable'],
+  [ERRNO.ENETUNREACH, 'unreachable'],
+  [ERRNO.ENETDOWN, 'unreachable'],
+  [ERRNO.ECONNRESET, 'reset'],
+]);
+
+const LOCAL = CAUSES.indexOf('local');
+const OTHER = CAUSES.indexOf('other');
+const places = new Map([...causes].map(([errno, cause]) => [errno, CAUSES.indexOf(cause)]));
+
+/** `result` (-errno): what to count it as, a place in CAUSES. */
+export function causeOf(result: number): number {
+  return isOurFault(result) || isShortage(result) ? LOCAL : (places.get(-result) ?? OTHER);
 }

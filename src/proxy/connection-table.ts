@@ -32,9 +32,13 @@ const COLUMNS = {
   clientGeneration: Int32Array,
   server: Int32Array,
   firstServer: Int32Array,
+  sinceMs: Float64Array,
   lastActiveMs: Float64Array,
   lastUnsent: Float64Array,
 } as const;
+
+/** A bit of `flags` beside the relay's: the client came over a Unix socket and has no address. */
+export const FROM_UNIX = 4;
 
 export type ConnectionMemory = Readonly<Record<keyof typeof COLUMNS | 'peer' | 'totals', SharedArrayBuffer>>;
 
@@ -56,6 +60,8 @@ export class ConnectionTable {
   readonly server: Int32Array;
   /** The server tried first: failover ends when it comes round to it. */
   readonly firstServer: Int32Array;
+  /** When it began to connect, or to relay. */
+  readonly sinceMs: Float64Array;
   readonly lastActiveMs: Float64Array;
   /** What the kernel had still to deliver, both ways, when idleness was last looked at. */
   readonly lastUnsent: Float64Array;
@@ -84,6 +90,7 @@ export class ConnectionTable {
     this.clientGeneration = new Int32Array(memory.clientGeneration);
     this.server = new Int32Array(memory.server);
     this.firstServer = new Int32Array(memory.firstServer);
+    this.sinceMs = new Float64Array(memory.sinceMs);
     this.lastActiveMs = new Float64Array(memory.lastActiveMs);
     this.lastUnsent = new Float64Array(memory.lastUnsent);
     this.#totals = new Int32Array(memory.totals);

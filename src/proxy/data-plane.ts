@@ -2,14 +2,14 @@
  * The data plane as the control plane sees it: configurations go in, snapshots come out. Implemented by
  * `workers.ts` (worker threads); everything here is called on the main thread.
  */
-import type { Endpoint, IpEndpoint } from '../core/address.js';
+import type { Endpoint, IpEndpoint, IpWords } from '../core/address.js';
 import type { ClientTable } from '../core/client-table.js';
 import type { Configuration } from '../core/configuration.js';
 import type { Counters } from '../core/counters.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
 
-/** What `connection N` shows. Sockets are -1 and the state 0 where there is none. */
+/** What `connection N` and `connections` show. Sockets are -1 and the state 0 where there is none. */
 export interface ConnectionSnapshot {
   readonly index: number;
   readonly state: number;
@@ -23,6 +23,11 @@ export interface ConnectionSnapshot {
   readonly pending: number;
   /** Where the client was going (`transparent listen`); undefined where that is no question. */
   readonly destination?: Endpoint | undefined;
+  /** The client's address; undefined for one that came over a Unix socket, and where there is no client. */
+  readonly peer: IpWords | undefined;
+  readonly peerPort: number;
+  /** When it began to connect or to relay (monotonic clock); 0 in other states. */
+  readonly sinceMs: number;
 }
 
 /** A data plane of frames, looked into. */
@@ -31,6 +36,13 @@ export interface FrameView {
   describe(): Promise<string>;
   /** Which server such a packet would reach, and why: a line. */
   explain(source: IpEndpoint, destination: IpEndpoint, protocol: 'tcp' | 'udp'): string;
+}
+
+/** One worker thread, for metrics. */
+export interface WorkerSnapshot {
+  readonly place: number;
+  /** The kernel's number of the thread, 0 where it has none that we know. */
+  readonly thread: number;
 }
 
 export interface DataPlane {
@@ -56,6 +68,9 @@ export interface DataPlane {
   connectionsInUse(): number;
   /** Datagrams (frames, for direct server return) that were not passed on, by reason; empty for TCP. */
   drops(): ReadonlyArray<readonly [string, number]>;
+  workers(): readonly WorkerSnapshot[];
+  /** Those in use, in the order of their numbers, `limit` at most, of those whose row `wants` to be seen. */
+  activeConnections(limit: number, wants?: (connection: ConnectionSnapshot) => boolean): ConnectionSnapshot[];
   /** undefined if N is out of range. */
   connection(index: number): ConnectionSnapshot | undefined;
   /** The connection that a socket belongs to, -1 if none. */

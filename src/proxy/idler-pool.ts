@@ -9,6 +9,7 @@ import type { Balancer } from '../core/balancer.js';
 import { EMERGENCY_SLOT, NONE } from '../core/configuration.js';
 import type { ServerTable } from '../core/server-table.js';
 import type { Engine } from '../engine/engine.js';
+import { causeOf } from './connect-error.js';
 import { type ConnectionTable, STATE } from './connection-table.js';
 import { sourceFor } from './source.js';
 
@@ -85,6 +86,7 @@ export class IdlerPool {
     const server = this.#table.server[row];
     this.#settle(row);
     if (result < 0) {
+      this.#servers.state.meters.connectFailed(server, causeOf(result), -result, nowMs);
       this.#servers.failed(server, nowMs);
       return;
     }
@@ -101,7 +103,7 @@ export class IdlerPool {
     return true;
   }
 
-  /** A ready row beyond what is wanted, or to a server that is not in its slot any more; NONE if there is none. */
+  /** A ready row beyond what is wanted, or to a server that is not in its slot any more or drains; NONE if there is none. */
   unwanted(): number {
     if (this.#ready.length > this.wanted) return this.#ready[this.wanted];
     return this.#ready.find((row) => !this.#isCurrent(row)) ?? NONE;
@@ -109,7 +111,11 @@ export class IdlerPool {
 
   /** A ready row to any server that serves this client, no longer the pool's; NONE if there is none. */
   takeAny(address: ArrayLike<number>, isUnix: boolean): number {
-    const row = this.#ready.find((ready) => this.#servers.permits(this.#table.server[ready], address, isUnix));
+    const { state } = this.#servers;
+    const row = this.#ready.find((ready) => {
+      const server = this.#table.server[ready];
+      return this.#servers.permits(server, address, isUnix) && !state.isDraining(server);
+    });
     return row === undefined ? NONE : this.take(this.#table.server[row]);
   }
 
@@ -148,7 +154,8 @@ export class IdlerPool {
   #isCurrent(row: number): boolean {
     const now = this.#servers.spec(this.#table.server[row]).endpoint;
     const then = this.#endpoints.get(row);
-    return now !== undefined && then !== undefined && formatEndpoint(now) === formatEndpoint(then);
+    if (now === undefined || then === undefined) return false;
+    return formatEndpoint(now) === formatEndpoint(then) && !this.#servers.state.isDraining(this.#table.server[row]);
   }
 
   /** A row's connect is over. */

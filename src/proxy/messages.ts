@@ -47,7 +47,13 @@ export type ToWorker =
   | { readonly type: 'stop' };
 
 export type FromWorker =
-  | { readonly type: 'started'; readonly wakeDescriptor: number; readonly ownDescriptors: readonly number[] }
+  | {
+      readonly type: 'started';
+      readonly wakeDescriptor: number;
+      readonly ownDescriptors: readonly number[];
+      /** The kernel's number of the thread, 0 where /proc does not tell. */
+      readonly thread: number;
+    }
   | { readonly type: 'listening'; readonly endpoint: Endpoint }
   | { readonly type: 'listenFailed'; readonly errno: number }
   /** A place has been given back and some worker is short of places. */

@@ -9,13 +9,14 @@ import type { Endpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
 import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, LATER, NONE, type Settings } from '../core/configuration.js';
+import { ENDINGS, REFUSALS } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
 import type { Engine, EngineHandler } from '../engine/engine.js';
 import { ERRNO } from '../sys/errno.js';
-import { isOurFault, isShortage } from './connect-error.js';
-import { ConnectionTable, STATE } from './connection-table.js';
+import { causeOf, isOurFault, isShortage } from './connect-error.js';
+import { ConnectionTable, FROM_UNIX, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
 import { IdlerPool } from './idler-pool.js';
 import { Mail, type Orders, type Post } from './mail.js';
@@ -26,15 +27,21 @@ import { WaitingLine } from './waiting-line.js';
 
 /** Deadlines are in seconds, so a tenth of one is close enough. */
 const TICK_MS = 100;
-/** A bit of a connection's `flags` beside the relay's: the client came over a Unix socket and has no address. */
-const FROM_UNIX = 4;
-/** Its connection to the server comes from the client's address, and from its port. */
+/** Bits of a connection's `flags`: its connection to the server comes from the client's address, and from its port. */
 const AS_CLIENT = 16;
 const AS_CLIENT_PORT = 32;
 /** Waiting connections that are tried a turn. */
 const WAITING_TRIES = 32;
 /** How long to wait when the system was out of descriptors or memory and nothing of ours has been closed. */
 const RETRY_MS = 100;
+
+const CLOSED = ENDINGS.indexOf('closed');
+const BROKEN = ENDINGS.indexOf('broken');
+const IDLE = ENDINGS.indexOf('idle');
+const ORDERED = ENDINGS.indexOf('ordered');
+const DENIED = REFUSALS.indexOf('denied');
+const NO_SERVER = REFUSALS.indexOf('no_server');
+const FULL = REFUSALS.indexOf('full');
 
 export class TcpProxy implements EngineHandler, Orders {
   #engine!: Engine;
@@ -113,13 +120,17 @@ export class TcpProxy implements EngineHandler, Orders {
 
   accepted(_listener: number, socket: number): void {
     if (this.#mail.hasCome()) this.readMail();
+    const { meters } = this.#state;
     if (socket < 0) {
+      meters.acceptFailed();
       this.#retryLater();
       return;
     }
+    meters.accepted();
     this.#granted--;
     const connection = this.#table.allocate(STATE.waiting);
     if (connection === NONE) {
+      meters.refused(FULL);
       this.#engine.close(socket, true);
       return;
     }
@@ -234,8 +245,15 @@ export class TcpProxy implements EngineHandler, Orders {
       this.#table.server[connection] = this.#table.server[idler];
       this.#relayFromIdler(connection, idler);
     } else if (server === LATER) this.#waitForConnects(connection);
-    else if (server === NONE) this.#finish(connection, false);
+    else if (server === NONE) this.#refuse(connection);
     else this.#connect(connection, server);
+  }
+
+  /** Nobody takes it (-> free). */
+  #refuse(connection: number): void {
+    const isAdmitted = this.#balancer.admits(this.#loadAddress(connection), this.#isUnix(connection));
+    this.#state.meters.refused(isAdmitted ? NO_SERVER : DENIED);
+    this.#finish(connection, false);
   }
 
   /** A place that was taken for a connect which is not to be made. */
@@ -281,8 +299,9 @@ export class TcpProxy implements EngineHandler, Orders {
     if (socket >= 0) {
       this.#table.serverSocket[connection] = socket;
       this.#own(socket, connection);
-      const deadline = this.#engine.now() + this.#settings.connectTimeoutSec * 1000;
-      this.#arm(connection, deadline);
+      const now = this.#engine.now();
+      this.#table.sinceMs[connection] = now;
+      this.#arm(connection, now + this.#settings.connectTimeoutSec * 1000);
     } else {
       this.#connectFailed(connection, socket);
     }
@@ -292,6 +311,7 @@ export class TcpProxy implements EngineHandler, Orders {
     const server = this.#table.server[connection];
     this.#servers.settled(server);
     this.#servers.succeeded(server);
+    this.#state.meters.connected(server, this.#engine.now() - this.#table.sinceMs[connection]);
     const settings = this.#settings;
     if (settings.tcpNodelay || settings.keepalive) {
       this.#engine.setOptions(this.#table.serverSocket[connection], settings.tcpNodelay, settings.keepalive);
@@ -311,6 +331,7 @@ export class TcpProxy implements EngineHandler, Orders {
       this.#connect(connection, failed, false);
       return;
     }
+    this.#state.meters.connectFailed(failed, causeOf(result), -result, now);
     this.#servers.settled(failed);
     this.#servers.leave(failed);
     this.#table.server[connection] = NONE;
@@ -326,7 +347,7 @@ export class TcpProxy implements EngineHandler, Orders {
     const address = this.#loadAddress(connection);
     const next = this.#balancer.failover(failed, first, address, this.#isUnix(connection), now);
     if (next === LATER) this.#waitForConnects(connection);
-    else if (next === NONE) this.#finish(connection, false);
+    else if (next === NONE) this.#refuse(connection);
     else this.#connect(connection, next);
   }
 
@@ -337,6 +358,7 @@ export class TcpProxy implements EngineHandler, Orders {
     const client = this.#table.client[connection];
     const generation = this.#table.clientGeneration[connection];
     this.#table.state[connection] = STATE.relaying;
+    this.#table.sinceMs[connection] = this.#engine.now();
     if (settings.tcpNodelay || settings.keepalive) {
       this.#engine.setOptions(this.#table.clientSocket[connection], settings.tcpNodelay, settings.keepalive);
     }
@@ -362,7 +384,7 @@ export class TcpProxy implements EngineHandler, Orders {
   }
 
   /** The one end of every connection: gives back what it holds, whatever state it is in (-> free). */
-  #finish(connection: number, reset: boolean): void {
+  #finish(connection: number, reset: boolean, ending = reset ? BROKEN : CLOSED): void {
     const state = this.#table.state[connection];
     const clientSocket = this.#table.clientSocket[connection];
     const server = this.#table.server[connection];
@@ -370,6 +392,9 @@ export class TcpProxy implements EngineHandler, Orders {
     if (server !== NONE) {
       if (state === STATE.connecting) this.#servers.settled(server);
       this.#servers.leave(server);
+    }
+    if (state === STATE.relaying) {
+      this.#state.meters.sessionEnded(server, ending, this.#engine.now() - this.#table.sinceMs[connection]);
     }
     this.#dropServerSocket(connection, reset);
     if (clientSocket !== NONE) {
@@ -481,7 +506,7 @@ export class TcpProxy implements EngineHandler, Orders {
     const unsent = this.#unsent(connection);
     if (silentSince > now) this.#arm(connection, silentSince);
     else if (unsent !== this.#table.lastUnsent[connection]) this.#watchIdleness(connection, now);
-    else this.#finish(connection, unsent !== 0);
+    else this.#finish(connection, unsent !== 0, IDLE);
   }
 
   #unsent(connection: number): number {
@@ -576,7 +601,7 @@ export class TcpProxy implements EngineHandler, Orders {
   closeByHand(connection: number): void {
     const state = this.#table.state[connection];
     if (state === STATE.idler || state === STATE.reaching) this.#dropIdler(connection);
-    else if (state !== STATE.free) this.#finish(connection, false);
+    else if (state !== STATE.free) this.#finish(connection, false, ORDERED);
   }
 
   /** Reading the mail is enough: places are looked for after it. */

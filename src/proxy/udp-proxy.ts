@@ -9,6 +9,7 @@ import type { Endpoint, IpEndpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
 import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, NONE, type Settings } from '../core/configuration.js';
+import { ENDINGS } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
@@ -16,7 +17,7 @@ import { isNetworkError } from '../engine/datagrams/network-error.js';
 import type { DatagramHandler, Datagrams } from '../engine/datagrams.js';
 import { isWildcard } from '../sys/datagram-socket.js';
 import { ERRNO } from '../sys/errno.js';
-import { isOurFault, isShortage } from './connect-error.js';
+import { causeOf, isOurFault, isShortage } from './connect-error.js';
 import { ConnectionTable } from './connection-table.js';
 import { KeptDatagrams } from './kept-datagrams.js';
 import { Mail, type Orders, type Post } from './mail.js';
@@ -29,6 +30,9 @@ import { UdpSessionTable } from './udp-session-table.js';
 import { UdpTraffic } from './udp-traffic.js';
 
 const TICK_MS = 100;
+/** Silence is how a session of datagrams ends in order; broken is one whose server failed. */
+const CLOSED = ENDINGS.indexOf('closed');
+const BROKEN = ENDINGS.indexOf('broken');
 /** Rows that are looked at, and sessions that are moved, a turn when a server has failed. */
 const SWEEP_ROWS = 8192;
 const SWEEP_MOVES = 256;
@@ -169,7 +173,7 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   failed(socket: number, error: number): void {
     const row = this.#owner[socket];
-    if (row !== NONE && isNetworkError(error) && this.#serverFailed(row)) this.#sendKept(row);
+    if (row !== NONE && isNetworkError(error) && this.#serverFailed(row, error)) this.#sendKept(row);
   }
 
   unsent(tag: number, isReply: boolean, at: number, length: number, error: number): void {
@@ -182,7 +186,7 @@ export class UdpProxy implements DatagramHandler, Orders {
       // What the error is about was sent before, if anything was; this one has not been tried. With nothing before it
       // there is no way to the server, and trying again would not end.
       const isAboutEarlier = this.#sessions.waitingSinceMs[tag] !== 0;
-      const hasMoved = this.#serverFailed(tag);
+      const hasMoved = this.#serverFailed(tag, error);
       if (hasMoved || (isAboutEarlier && this.#sessions.isOpen(tag))) this.#sendAgain(tag, at, length);
     } else {
       this.#drops.add(DROP.unsent);
@@ -343,6 +347,7 @@ export class UdpProxy implements DatagramHandler, Orders {
         break;
       }
       const now = this.#engine.now();
+      if (!isRefused) this.#state.meters.connectFailed(at, causeOf(socket), -socket, now);
       const next = this.#balancer.failover(at, first, address, false, now);
       if (next < 0) {
         this.#drops.add(isRefused ? DROP.no_server : DROP.unreachable);
@@ -383,6 +388,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     rows.serverSocket[row] = socket;
     this.#sessions.epoch[row] = this.#epochs.of(server);
     this.#own(socket, row);
+    rows.sinceMs[row] = this.#engine.now();
     this.#state.addConnect(server);
     const client = rows.client[row];
     if (client !== NONE && server !== EMERGENCY_SLOT && server !== ABUSE_SLOT) {
@@ -403,12 +409,13 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   /**
    * The server of this session has failed: it is blacklisted and its sessions move to others. The last server is not
-   * given up: there is nobody to take its place, and it may be back for the next datagram. True if this session moved.
+   * given up (`error` is -errno): there is nobody to take its place, and it may be back for the next datagram. True if this session moved.
    */
-  #serverFailed(row: number): boolean {
+  #serverFailed(row: number, error: number): boolean {
     const rows = this.#rows;
     const server = rows.server[row];
     const now = this.#engine.now();
+    this.#state.meters.connectFailed(server, causeOf(error), -error, now);
     const next = this.#nextServer(row);
     if (next < 0) {
       this.#drops.add(DROP.unreachable);
@@ -445,7 +452,7 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   /** To `next`, where a place has been taken. False: the session has ended. */
   #move(row: number, next: number): boolean {
-    this.#leaveServer(row);
+    this.#leaveServer(row, BROKEN);
     this.#sessions.changeServer(row, next);
     return this.#settle(row, next);
   }
@@ -477,18 +484,19 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   /** The one end of every session: gives back what it holds. */
   #finish(row: number): void {
-    this.#leaveServer(row);
+    this.#leaveServer(row, CLOSED);
     this.#wheel.cancel(2 * row);
     this.#wheel.cancel(2 * row + 1);
     this.#sessions.close(row);
     this.#state.releaseConnection();
   }
 
-  #leaveServer(row: number): void {
+  #leaveServer(row: number, ending: number): void {
     const rows = this.#rows;
     const socket = rows.serverSocket[row];
     this.#traffic.tellOf(row);
     if (socket === NONE) return;
+    this.#state.meters.sessionEnded(rows.server[row], ending, this.#engine.now() - rows.sinceMs[row]);
     this.#servers.leave(rows.server[row]);
     this.#owner[socket] = NONE;
     rows.serverSocket[row] = NONE;
@@ -518,7 +526,7 @@ export class UdpProxy implements DatagramHandler, Orders {
       this.#wheel.arm(2 * row + 1, since + this.#expectMs);
     } else if (this.#heardMs[this.#rows.server[row]] > since) {
       this.#sessions.waitingSinceMs[row] = 0;
-    } else if (this.#serverFailed(row)) {
+    } else if (this.#serverFailed(row, -ERRNO.ETIMEDOUT)) {
       this.#sendKept(row);
       this.#sessions.waitingSinceMs[row] = now;
       this.#wheel.arm(2 * row + 1, now + this.#expectMs);

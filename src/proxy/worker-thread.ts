@@ -33,6 +33,7 @@ export class WorkerThread {
   readonly #exit: Promise<void>;
   #wakeDescriptor = NONE;
   #ownDescriptors: readonly number[] = [];
+  #thread = 0;
   /** It has closed what it had open. */
   #isTidy = false;
   #isStopping = false;
@@ -61,9 +62,15 @@ export class WorkerThread {
 
   /** Resolves when its engine is there; rejects if it could not be made. */
   async started(): Promise<void> {
-    const { wakeDescriptor, ownDescriptors } = await this.expect('started');
+    const { wakeDescriptor, ownDescriptors, thread } = await this.expect('started');
     this.#wakeDescriptor = wakeDescriptor;
     this.#ownDescriptors = ownDescriptors;
+    this.#thread = thread;
+  }
+
+  /** The kernel's number of the thread, 0 if unknown. */
+  get thread(): number {
+    return this.#thread;
   }
 
   send(message: ToWorker): void {

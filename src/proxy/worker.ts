@@ -1,5 +1,6 @@
 /** The thread of one worker: a TCP or UDP proxy on an engine, and the mail from the main thread. */
 import { randomInt } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
 import { isMainThread, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { isTransparent } from '../core/configuration.js';
 import { createDatagrams, createEngine } from '../engine/choose.js';
@@ -34,7 +35,8 @@ if (engine.wakeDescriptor < 0) {
     proxy.turn(engine.now());
   });
 }
-post.send({ type: 'started', wakeDescriptor: engine.wakeDescriptor, ownDescriptors: engine.ownDescriptors });
+const { wakeDescriptor, ownDescriptors } = engine;
+post.send({ type: 'started', wakeDescriptor, ownDescriptors, thread: threadNumber() });
 try {
   await engine.run();
 } finally {
@@ -54,4 +56,13 @@ async function udp() {
   const engine = await createDatagrams(start.engine, proxy, { keptBytes: KEPT_BYTES });
   proxy.attach(engine);
   return { proxy, engine };
+}
+
+/** Linux names the thread that asks: `4711/task/4712`. */
+function threadNumber(): number {
+  try {
+    return Number(/\d+$/.exec(readlinkSync('/proc/thread-self'))?.[0] ?? 0);
+  } catch {
+    return 0;
+  }
 }

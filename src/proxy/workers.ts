@@ -12,8 +12,8 @@ import { SystemError } from '../sys/errno.js';
 import { hasFfi } from '../sys/ffi.js';
 import { raiseFileLimit } from '../sys/privileges.js';
 import { transparencyObstacle } from '../sys/transparency.js';
-import { STATE } from './connection-table.js';
-import type { ConnectionSnapshot, DataPlane } from './data-plane.js';
+import { type ConnectionTable, FROM_UNIX, STATE } from './connection-table.js';
+import type { ConnectionSnapshot, DataPlane, WorkerSnapshot } from './data-plane.js';
 import { ListenerGroup } from './listener-group.js';
 import { changesBetween } from './messages.js';
 import { Transparency } from './transparency.js';
@@ -174,20 +174,26 @@ class WorkerDataPlane implements DataPlane {
   /** Connections are numbered across the workers: row 0 of each, then row 1 of each. */
   connection(index: number): ConnectionSnapshot | undefined {
     if (!this.#inRange(index)) return undefined;
-    const table = this.#workers[index % this.threads].connections;
-    const row = Math.floor(index / this.threads);
-    const used = row < table.highWater;
-    const state = table.state[row];
-    return {
-      index,
-      state,
-      clientSocket: used ? table.clientSocket[row] : NONE,
-      serverSocket: used ? table.serverSocket[row] : NONE,
-      client: used ? table.client[row] : NONE,
-      server: used ? table.server[row] : NONE,
-      pending: state === STATE.connecting ? 1 : 0,
-      destination: used ? this.#listeners?.destination(table.clientSocket[row]) : undefined,
-    };
+    return this.#snapshot(this.#workers[index % this.threads].connections, Math.floor(index / this.threads), index);
+  }
+
+  activeConnections(limit: number, wants = (_: ConnectionSnapshot) => true): ConnectionSnapshot[] {
+    const found: ConnectionSnapshot[] = [];
+    const rows = Math.max(...this.#workers.map((worker) => worker.connections.highWater));
+    for (let row = 0; row < rows; row++) {
+      for (const [place, { connections }] of this.#workers.entries()) {
+        if (connections.state[row] === STATE.free) continue;
+        const connection = this.#snapshot(connections, row, row * this.threads + place);
+        if (!wants(connection)) continue;
+        found.push(connection);
+        if (found.length === limit) return found;
+      }
+    }
+    return found;
+  }
+
+  workers(): WorkerSnapshot[] {
+    return this.#workers.map(({ thread }, place) => ({ place, thread }));
   }
 
   connectionOfSocket(socket: number): number {
@@ -244,6 +250,11 @@ class WorkerDataPlane implements DataPlane {
     }
   }
 
+  #snapshot(table: ConnectionTable, row: number, index: number): ConnectionSnapshot {
+    const destination = row < table.highWater ? this.#listeners?.destination(table.clientSocket[row]) : undefined;
+    return { ...snapshotOf(table, row, index), destination };
+  }
+
   #inRange(index: number): boolean {
     const used = Math.max(...this.#workers.map((worker) => worker.connections.highWater)) * this.threads;
     return index >= 0 && index < Math.max(this.#connectionsMax, used);
@@ -264,6 +275,26 @@ class WorkerDataPlane implements DataPlane {
 function requireTransparency(engine: EngineName): void {
   const obstacle = engine === 'node' ? 'the node engine has no sockets of its own' : transparencyObstacle();
   if (obstacle !== '') throw new Error(`cannot be transparent: ${obstacle}`);
+}
+
+function snapshotOf(table: ConnectionTable, row: number, index: number): ConnectionSnapshot {
+  const used = row < table.highWater;
+  const state = table.state[row];
+  const hasClient = state !== STATE.free && state !== STATE.idler && state !== STATE.reaching;
+  const hasPeer = used && hasClient && (table.flags[row] & FROM_UNIX) === 0;
+  const [a, b, c, d] = table.peer.subarray(row * 4, row * 4 + 4);
+  return {
+    index,
+    state,
+    clientSocket: used ? table.clientSocket[row] : NONE,
+    serverSocket: used ? table.serverSocket[row] : NONE,
+    client: used ? table.client[row] : NONE,
+    server: used ? table.server[row] : NONE,
+    pending: state === STATE.connecting ? 1 : 0,
+    peer: hasPeer ? [a, b, c, d] : undefined,
+    peerPort: hasPeer ? table.peerPort[row] : 0,
+    sinceMs: state === STATE.connecting || state === STATE.relaying ? table.sinceMs[row] : 0,
+  };
 }
 
 interface ListenOrder {
