@@ -1,21 +1,28 @@
-/** `npm start [-- PORT]`: three small web servers and pen in front of them, started as a user would start it. */
+/**
+ * `npm start [-- PORT [--quiet]]`: three small web servers, visitors for them, and pen in between, started as a user would
+ * start it, with its dashboard on the next port. `--quiet`: no visitors, and no browser is opened.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ask, parseAddress } from '../src/cli/ask.js';
 import { Scoreboard } from './scoreboard.js';
+import { Visitors } from './visitors.js';
 import { WebServer } from './web-server.js';
 
 const PEN = fileURLToPath(new URL('../../bin/pen', import.meta.url));
 /** Short, so that a revived server is soon seen at work again. */
 const BLACKLIST_SEC = 5;
 
-const port = Number(process.argv[2] ?? 8080);
-if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-  console.error(`'${process.argv[2]}' is no port (npm start -- PORT, 1 to 65535)`);
+const isQuiet = process.argv.includes('--quiet');
+const [portText = '8080'] = process.argv.slice(2).filter((word) => word !== '--quiet');
+const port = Number(portText);
+if (!Number.isInteger(port) || port < 1 || port > 65_534) {
+  console.error(`'${portText}' is no port (npm start -- PORT, 1 to 65534)`);
   process.exit(2);
 }
 
@@ -25,8 +32,10 @@ for (const server of servers) await server.revive();
 const folder = mkdtempSync(join(tmpdir(), 'pen-demo-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const control = join(folder, 'ctl');
+// Where somebody else has the next port the kernel chooses one.
+const adminPort = (await isFree(port + 1)) ? port + 1 : 0;
 const command = [
-  ...['-f', '-r', '-b', String(BLACKLIST_SEC), '-C', control],
+  ...['-f', '-r', '-b', String(BLACKLIST_SEC), '-C', control, '-O', `admin ${adminPort}`],
   `127.0.0.1:${port}`,
   ...servers.map((server) => `127.0.0.1:${server.port}`),
 ];
@@ -40,26 +49,32 @@ pen.on('exit', (status, signal) => {
   process.exit(1);
 });
 await untilServing();
+const dashboard = `http://${(await ask(parseAddress(control), 'admin')).trim()}/`;
 
 introduce();
-const scoreboard = new Scoreboard(servers);
+const scoreboard = new Scoreboard(servers, isQuiet ? 1_000 : 10_000);
+const visitors = isQuiet ? undefined : new Visitors(port);
+if (!isQuiet) openBrowser(dashboard);
 process.on('SIGINT', end).on('SIGTERM', end);
 if (process.stdin.isTTY) listenToKeys();
 
 function introduce(): void {
   const keys = servers.map((server, at) => `${at + 1} ${server.name}`).join(', ');
   console.log(`
+The dashboard is at ${dashboard}
+
 pen balances http://127.0.0.1:${port}/ over three servers:
 ${servers.map((server) => `  ${server.name.padEnd(6)} http://127.0.0.1:${server.port}/`).join('\n')}
 
 It was started like this:
-  bin/pen ${command.join(' ')}
+  bin/pen ${command.map((word) => (word.includes(' ') ? `'${word}'` : word)).join(' ')}
 
 Try, in another terminal:
   curl http://127.0.0.1:${port}/
   for i in $(seq 30); do curl -s http://127.0.0.1:${port}/; done
   ab -n 3000 -c 8 http://127.0.0.1:${port}/
-  bin/penctl ${control} servers
+  bin/penctl ${control} top
+  bin/penctl ${control} explain 127.0.1.7
   bin/penctl ${control} no roundrobin    # a client stays with its server
   bin/penctl ${control} roundrobin       # back to taking turns
   bin/penctl ${control} help
@@ -88,6 +103,7 @@ async function toggle(server: WebServer): Promise<void> {
 function end(): void {
   if (isEnding) return;
   isEnding = true;
+  visitors?.stop();
   scoreboard.stop();
   void stop(pen).then(() => {
     for (const server of servers) server.kill();
@@ -116,4 +132,23 @@ async function untilServing(): Promise<void> {
     if (isOpen) return;
     await sleep(50);
   }
+}
+
+/** Shows a page to whoever sits at this screen, if somebody does; it is not missed otherwise. */
+function openBrowser(url: string): void {
+  const hasScreen = process.platform === 'darwin' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
+  if (!process.stdout.isTTY || !hasScreen || process.env.SSH_CONNECTION) return;
+  const opener = spawn(process.platform === 'darwin' ? 'open' : 'xdg-open', [url], { stdio: 'ignore', detached: true });
+  opener.on('error', () => {});
+  opener.unref();
+}
+
+async function isFree(candidate: number): Promise<boolean> {
+  const probe = createServer();
+  const isBound = await new Promise<boolean>((resolve) => {
+    probe.once('error', () => resolve(false));
+    probe.listen(candidate, '127.0.0.1', () => resolve(true));
+  });
+  await new Promise((resolve) => probe.close(resolve));
+  return isBound;
 }

@@ -1,4 +1,4 @@
-/** What happens, as a line a second at most: who is up, and who answered how many requests since the last line. */
+/** What happens, as a line now and then: who is up, and who answered how many requests since the last line. */
 import type { WebServer } from './web-server.js';
 
 export class Scoreboard {
@@ -6,10 +6,10 @@ export class Scoreboard {
   #shown: readonly number[];
   readonly #timer: NodeJS.Timeout;
 
-  constructor(servers: readonly WebServer[]) {
+  constructor(servers: readonly WebServer[], everyMs: number) {
     this.#servers = servers;
     this.#shown = servers.map((server) => server.answered);
-    this.#timer = setInterval(() => this.#show(), 1_000);
+    this.#timer = setInterval(() => this.#show(), everyMs);
   }
 
   stop(): void {

@@ -2,6 +2,9 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
+const LARGE = Buffer.alloc(200_000, 'large page ');
+const SLOW_MS = 1500;
+
 export class WebServer {
   readonly name: string;
   /** Requests answered since the demo began. */
@@ -24,8 +27,16 @@ export class WebServer {
 
   /** Listens on 127.0.0.1: on a free port the first time, afterwards always on that one. */
   async revive(): Promise<void> {
-    const server = createServer((_request, response) => {
+    const server = createServer((request, response) => {
       this.answered += 1;
+      if (request.url === '/large') {
+        response.end(LARGE);
+        return;
+      }
+      if (request.url === '/slow') {
+        setTimeout(() => response.end(`${this.name} took its time\n`), SLOW_MS);
+        return;
+      }
       response.setHeader('content-type', 'text/plain; charset=utf-8');
       // Always as long as the others': ab counts answers of another length as failed.
       response.end(`hello from ${this.name.padEnd(5)} on port ${String(this.#port).padEnd(5)}\n`);

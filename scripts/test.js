@@ -1,7 +1,7 @@
-// Runs the compiled tests with node's own runner: `npm test [-- NAME...]`, `npm run interop`, `npm run netns`, `npm run soak`.
+// Runs the compiled tests with node's own runner: `npm test [-- NAME...]`, `npm run interop`, `npm run browser`, ...
 // Unit tests sit beside their source, scenarios of the running program in test/; those that need real programs
-// from the system's packages (test/interop), networks of their own (test/netns) or their time (test/soak) run only when
-// asked for.
+// from the system's packages (test/interop), a browser (test/browser), networks of their own (test/netns) or their time
+// (test/soak) run only when asked for.
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 const args = process.argv.slice(2);
-const apart = ['interop', 'netns', 'soak'];
+const apart = ['browser', 'interop', 'netns', 'soak'];
 const area = apart.find((name) => args.includes(`--${name}`));
 const names = args.filter((arg) => !arg.startsWith('--'));
 

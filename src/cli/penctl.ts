@@ -1,89 +1,144 @@
-/** `penctl ADDRESS COMMAND...`: sends one command to a running pen and shows the reply. */
-import { connect, type Socket } from 'node:net';
-import { splitHostPort } from '../core/address.js';
-import { lineOf, StartError, statusOf, UsageError } from './errors.js';
+/** `penctl ADDRESS COMMAND...`: sends one command to a running pen and shows the reply, once or again and again. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ask, type ControlAddress, parseAddress } from './ask.js';
+import { lineOf, statusOf, UsageError } from './errors.js';
+import { type Paint, paintFor, printable } from './paint.js';
+import { type Reading, topScreen } from './top.js';
 import { version } from './version.js';
 
-const USAGE = 'usage: penctl HOST:PORT|/PATH/TO/SOCKET COMMAND...';
+const USAGE = 'usage: penctl HOST:PORT|/PATH/TO/SOCKET COMMAND... [--json] [--watch[=SECONDS]]';
 
-/** A pen that answers nothing for so long is stuck, or is none. */
-const PATIENCE_MS = 10_000;
+const HELP = `${USAGE}
+
+The command "help" lists the commands, for example: penctl localhost:8888 help
+
+  top                  traffic and servers, anew every second, until q or Ctrl-C
+  --watch[=SECONDS]    the reply to any command, anew every 2 seconds
+  --json               for programs: servers, clients, connections, events, status, explain
+`;
+
+const WATCH_SEC = 2;
+const TOP_SEC = 1;
+
+/** To the head of the screen; what stood there is cleared line by line, so that nothing flickers. */
+const HOME = '\u001b[H';
+const CLEAR_LINE = '\u001b[K';
+const CLEAR_BELOW = '\u001b[J';
+/** A screen of our own, the user's comes back afterwards; without a cursor. */
+const ENTER = '\u001b[?1049h\u001b[?25l';
+const LEAVE = '\u001b[?25h\u001b[?1049l';
+
+export interface PenctlCall {
+  readonly address: ControlAddress;
+  readonly command: string;
+  /** Seconds between readings; undefined: only one. */
+  readonly everySec: number | undefined;
+}
 
 /** Runs the program. Status 0: a reply that is no error; 1: an error reply, or pen can't be reached; 2: usage. */
 export async function main(argv: readonly string[]): Promise<void> {
-  if (argv[0] === '--help') {
-    process.stdout.write(
-      `${USAGE}\n\nThe command "help" lists the commands, for example: penctl localhost:8888 help\n`,
-    );
-    return;
-  }
-  if (argv[0] === '--version') {
-    process.stdout.write(`penctl ${version()}\n`);
+  if (argv[0] === '--help' || argv[0] === '--version') {
+    process.stdout.write(argv[0] === '--help' ? HELP : `penctl ${version()}\n`);
     return;
   }
   try {
-    const { address, command } = parsePenctl(argv);
-    const reply = await ask(address, command);
-    const isError = reply.startsWith('error:');
-    (isError ? process.stderr : process.stdout).write(reply);
-    process.exitCode = isError ? 1 : 0;
+    const call = parsePenctl(argv);
+    if (call.command === 'top') await repeat(call.everySec ?? TOP_SEC, top(call.address));
+    else if (call.everySec !== undefined) await repeat(call.everySec, watched(call));
+    else await once(call);
   } catch (failure) {
     process.stderr.write(`penctl: ${lineOf(failure)}\n`);
     process.exitCode = statusOf(failure);
   }
 }
 
-export type ControlAddress =
-  | { readonly text: string; readonly path: string }
-  | { readonly text: string; readonly host: string; readonly port: number };
-
 /** Grammar of the command line. Throws UsageError. */
-export function parsePenctl(argv: readonly string[]): { address: ControlAddress; command: string } {
-  const [text, ...words] = argv;
+export function parsePenctl(argv: readonly string[]): PenctlCall {
+  const [text, ...rest] = argv;
+  const watches = rest.filter((word) => /^--watch(=|$)/.test(word));
+  const words = rest.filter((word) => !watches.includes(word));
   if (text === undefined || words.length === 0) throw new UsageError(USAGE);
   const command = words.join(' ');
   if (/[\r\n]/.test(command)) throw new UsageError('a command is one line');
-  return { address: parseAddress(text), command };
+  return { address: parseAddress(text), command, everySec: watchSeconds(watches.at(-1)) };
 }
 
-function parseAddress(text: string): ControlAddress {
-  if (text.includes('/')) return { text, path: text };
-  const { host, port } = splitHostPort(text);
-  if (!host || !port || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
-    throw new UsageError(`'${text}' is no control address (HOST:PORT or /PATH/TO/SOCKET)`);
+function watchSeconds(word: string | undefined): number | undefined {
+  if (word === undefined) return undefined;
+  const [, seconds = String(WATCH_SEC)] = word.split('=');
+  if (!/^\d{1,5}(\.\d+)?$/.test(seconds) || Number(seconds) < 0.1) {
+    throw new UsageError(`--watch: expected seconds from 0.1, got '${seconds}'`);
   }
-  return { text, host, port: Number(port) };
+  return Number(seconds);
 }
 
-function ask(address: ControlAddress, command: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket: Socket = connect('path' in address ? { path: address.path } : address);
-    const chunks: Buffer[] = [];
-    const fail = (cause: string) => {
-      clearTimeout(timer);
-      socket.destroy();
-      reject(new StartError(`cannot ask pen at '${address.text}': ${cause}`));
-    };
-    const timer = setTimeout(() => fail(`no reply within ${PATIENCE_MS / 1000} s`), PATIENCE_MS);
-    socket.on('connect', () => socket.write(`${command}\n`));
-    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-    socket.on('error', (failure: NodeJS.ErrnoException) => fail(causeOf(failure)));
-    socket.on('end', () => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(Buffer.concat(chunks).toString());
-    });
-  });
+async function once({ address, command }: PenctlCall): Promise<void> {
+  const reply = await ask(address, command);
+  const isError = reply.startsWith('error:');
+  const stream = isError ? process.stderr : process.stdout;
+  stream.write(stream.isTTY ? painted(reply, paintFor(stream, process.env)) : reply);
+  process.exitCode = isError ? 1 : 0;
 }
 
-/** Node's error code and, where it helps, what to look at. */
-function causeOf(failure: NodeJS.ErrnoException): string {
-  const hints: Record<string, string> = {
-    ECONNREFUSED: 'is pen running, with -C?',
-    ENOENT: 'is pen running, with -C?',
-    ENOTFOUND: 'no such host',
-    EACCES: 'the socket belongs to another user',
+type Screen = (size: { width: number; height: number }, paint: Paint) => Promise<readonly string[]>;
+
+function watched({ address, command }: PenctlCall): Screen {
+  return async ({ width, height }, paint) => {
+    const reply = await ask(address, command);
+    const lines = printable(reply).trimEnd().split('\n').slice(0, height);
+    return lines.map((line) => painted(line.slice(0, width), paint));
   };
-  const code = failure.code ?? failure.message;
-  return hints[code] ? `${code} (${hints[code]})` : code;
+}
+
+function top(address: ControlAddress): Screen {
+  const read = async () => {
+    const reply = await ask(address, 'status --json');
+    if (reply.startsWith('{')) return JSON.parse(reply) as Reading;
+    throw new UsageError(`pen at '${address.text}' has no "status --json": it is another version`);
+  };
+  let before: Reading | undefined;
+  return async (size, paint) => {
+    const now = await read();
+    const lines = topScreen(before ?? now, now, size, paint);
+    before = now;
+    return lines;
+  };
+}
+
+/** On a terminal until q or Ctrl-C; elsewhere readings follow each other with an empty line between. */
+async function repeat(everySec: number, screen: Screen): Promise<void> {
+  const { stdin, stdout } = process;
+  const paint = paintFor(stdout, process.env);
+  const end = new AbortController();
+  const isScreen = stdout.isTTY === true;
+  const stop = () => end.abort();
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  stdout.on('error', stop);
+  if (isScreen && stdin.isTTY) {
+    stdin.setRawMode(true).setEncoding('utf8');
+    stdin.on('data', (keys: string) => (keys.includes('q') || keys.includes('\u0003')) && stop());
+  }
+  if (isScreen) stdout.write(ENTER);
+  try {
+    while (!end.signal.aborted) {
+      const size = isScreen ? { width: stdout.columns, height: stdout.rows - 1 } : { width: 10_000, height: 100_000 };
+      const lines = await screen(size, paint);
+      if (end.signal.aborted) break;
+      if (isScreen) stdout.write(`${HOME}${lines.map((line) => `${line}${CLEAR_LINE}\n`).join('')}${CLEAR_BELOW}`);
+      else stdout.write(`${lines.join('\n')}\n\n`);
+      await sleep(everySec * 1000, undefined, { signal: end.signal }).catch(() => {});
+    }
+  } finally {
+    if (isScreen) stdout.write(LEAVE);
+    if (isScreen && stdin.isTTY) stdin.setRawMode(false).pause();
+  }
+}
+
+/** Words that say how a server is, and errors. */
+function painted(reply: string, paint: Paint): string {
+  return printable(reply)
+    .replace(/^error:.*$/gm, (text) => paint('bad', text))
+    .replace(/\bblacklisted for \d+ s\b/g, (text) => paint('bad', text))
+    .replace(/\bdraining\b/g, (text) => paint('warn', text))
+    .replace(/\b(is back|takes it)\b/g, (text) => paint('good', text));
 }

@@ -27,6 +27,7 @@ import type { Options } from './options.js';
 import { writePidFile } from './pid-file.js';
 import { onSignals } from './signals.js';
 import { warnOfMissingPieces } from './transparent/startup.js';
+import { version } from './version.js';
 
 /** Checks the command line and the file without starting anything; gives a line that says so. Throws the first problem. */
 export async function check(options: Options): Promise<string> {
@@ -175,6 +176,12 @@ function makeService(options: Options, surroundings: Surroundings): Service {
     },
     abort: () => process.abort(),
     pid: process.pid,
+    version: version(),
+    // Loaded only where it is wanted: most run without.
+    openAdmin: async (endpoint, service) => {
+      const { AdminServer } = await import('../admin/admin-server.js');
+      return AdminServer.listen(endpoint, service);
+    },
     allowExit: options.allowExit,
   });
   return service;

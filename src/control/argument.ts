@@ -12,6 +12,10 @@ export interface Argument<T> {
   readonly range?: string;
   /** Names a file: refused when the command comes over TCP. */
   readonly isFile?: boolean;
+  /** May be left out. */
+  readonly isOptional?: boolean;
+  /** The switch `--json`. */
+  readonly isJson?: boolean;
   /** Takes its words; throws CommandError if they are not right. */
   take(words: Words, origin: Origin): T;
 }
@@ -77,11 +81,24 @@ export function optional<T>(argument: Argument<T>): Argument<T | undefined> {
   return {
     ...argument,
     usage: `[${argument.usage}]`,
+    isOptional: true,
     take(words, origin) {
       return words.isEmpty ? undefined : argument.take(words, origin);
     },
   };
 }
+
+/** The reply is one line of JSON instead of text. */
+export const asJson: Argument<boolean> = {
+  usage: '[--json]',
+  isJson: true,
+  isOptional: true,
+  take(words) {
+    if (words.peek() !== '--json') return false;
+    words.next();
+    return true;
+  },
+};
 
 /** Throws CommandError unless the command comes from this machine's own user. */
 export function requireLocal(origin: Origin): void {

@@ -10,6 +10,11 @@ import type { Words } from './words.js';
 /** Nothing, or the exact reply with its newlines. */
 export type Reply = string | undefined;
 
+/** The reply of `--json`: one line, so that a file of replies is a file of JSON lines. */
+export function jsonReply(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
 export interface ActionContext {
   readonly service: Service;
   readonly origin: Origin;

@@ -45,7 +45,7 @@ const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => st
 
 /** The text for `write`. Throws CommandError if a file name cannot be said in the language. */
 export function configurationText(setup: Setup): string {
-  const { configuration, listen, webStats, engine, dsrInterface } = setup;
+  const { configuration, listen, webStats, engine, dsrInterface, admin, adminToken } = setup;
   const lines = [
     '# Written by pen; start with: pen -F FILE',
     ...(engine === 'auto' ? [] : [engine]),
@@ -60,6 +60,8 @@ export function configurationText(setup: Setup): string {
     spareLine('emergency', configuration.emergency),
     spareLine('abuse_server', configuration.abuse),
     webStats === undefined ? 'no web_stats' : `web_stats ${sayable(webStats)}`,
+    adminToken === undefined ? 'no admin_token' : `admin_token ${sayable(adminToken.file)}`,
+    admin === undefined ? 'no admin' : `admin ${sayable(admin.text)}`,
   ];
   return `${lines.join('\n')}\n`;
 }

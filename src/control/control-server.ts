@@ -4,12 +4,12 @@
  * waits for itself. docs/internals/control-protocol.md draws the life of a client.
  */
 import { closeSync, openSync } from 'node:fs';
-import { lstat, unlink } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint, formatIp, ipEndpoint, parseIp } from '../core/address.js';
 import { ControlClient } from './control-client.js';
 import { CommandError, causeOf } from './errors.js';
 import { listenCause } from './listen-cause.js';
+import { listenPrivately, removeStale } from './socket-file.js';
 
 export interface ControlHandler {
   /** The reply to one line. Never rejects. */
@@ -61,7 +61,7 @@ export class ControlServer {
     handler: ControlHandler,
     limits: Partial<ControlLimits> = {},
   ): Promise<ControlServer> {
-    if (endpoint.kind === 'unix') await removeStale(endpoint.path);
+    if (endpoint.kind === 'unix') await removeStale(endpoint.path, 'control');
     const server = new ControlServer(endpoint, handler, { ...defaultControlLimits, ...limits });
     await server.#listen();
     return server;
@@ -161,35 +161,4 @@ function hasSpareDescriptor(): boolean {
   } catch (error) {
     return !['EMFILE', 'ENFILE'].includes(causeOf(error));
   }
-}
-
-/** Binds with mode 0600 from the first moment: a mode set afterwards would leave a gap. Binding a path is synchronous. */
-function listenPrivately(server: Server, path: string): void {
-  const mask = process.umask(0o177);
-  try {
-    server.listen({ path });
-  } finally {
-    process.umask(mask);
-  }
-}
-
-/** Removes a socket that nobody answers on. Throws CommandError if somebody does, or if it is something else. */
-async function removeStale(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
-  if (!found) return;
-  const fail = (why: string): never => {
-    throw new CommandError(`cannot listen for control on '${path}': ${why}`, { isFromOutside: true });
-  };
-  if (!found.isSocket()) fail('the file exists and is no socket');
-  const answer = await new Promise<string>((resolve) => {
-    const probe = connect({ path });
-    probe.once('connect', () => resolve('connected'));
-    probe.once('error', (error) => resolve(causeOf(error)));
-    probe.once('close', () => probe.destroy());
-    probe.unref();
-    probe.once('connect', () => probe.destroy());
-  });
-  if (answer === 'connected' || answer === 'EAGAIN') fail('a running pen answers there');
-  if (answer !== 'ECONNREFUSED') fail(answer);
-  await unlink(path).catch((error: unknown) => fail(causeOf(error)));
 }

@@ -172,6 +172,8 @@ export function serviceOf(
     exit: (status) => exits.push(status),
     abort: () => exits.push(-1),
     pid: 4711,
+    version: '1.2.3',
+    openAdmin: async (endpoint) => ({ endpoint, close: async () => {} }),
     allowExit: false,
     ...changes,
   });

@@ -28,6 +28,15 @@ export interface Setup {
   readonly engine: EngineName | 'auto';
   /** The interface for direct server return, undefined for a proxy. */
   readonly dsrInterface: string | undefined;
+  /** Where the admin pages are served; undefined: nowhere. */
+  readonly admin: ListenAddress | undefined;
+  readonly adminToken: AdminToken | undefined;
+}
+
+/** What whoever asks for the admin pages has to know. */
+export interface AdminToken {
+  readonly file: string;
+  readonly token: string;
 }
 
 export const emptySetup: Setup = {
@@ -36,6 +45,8 @@ export const emptySetup: Setup = {
   webStats: undefined,
   engine: 'auto',
   dsrInterface: undefined,
+  admin: undefined,
+  adminToken: undefined,
 };
 
 /** Tables in use, which never shrink; 0 before the start. */
@@ -53,10 +64,14 @@ export class Draft {
   webStats: string | undefined;
   engine: EngineName | 'auto';
   dsrInterface: string | undefined;
+  admin: ListenAddress | undefined;
+  adminToken: AdminToken | undefined;
   emergency: ServerSpec | undefined;
   abuse: ServerSpec | undefined;
   /** Seconds of blacklisting asked for, by slot; state, so it is applied but never kept. */
   readonly blacklists = new Map<number, number>();
+  /** Which servers drain and which no longer do, by slot; state, like `blacklists`. */
+  readonly drains = new Map<number, boolean>();
   #servers: ServerSpec[];
   #acls: AclEntry[][];
   readonly #aclsOwned = new Set<number>();
@@ -74,6 +89,8 @@ export class Draft {
     this.webStats = setup.webStats;
     this.engine = setup.engine;
     this.dsrInterface = setup.dsrInterface;
+    this.admin = setup.admin;
+    this.adminToken = setup.adminToken;
     this.emergency = configuration.emergency;
     this.abuse = configuration.abuse;
     // Both are shared with the published configuration until first changed, then copied once.
@@ -111,16 +128,19 @@ export class Draft {
 
   /** Whether anything differs from the Setup it began with, or a blacklisting waits. */
   get isChanged(): boolean {
-    const { configuration, listen, webStats, engine, dsrInterface } = this.#was;
+    const { configuration, listen, webStats, engine, dsrInterface, admin, adminToken } = this.#was;
     const settings = Object.keys(this.settings) as (keyof Settings)[];
     return (
       this.#serversChanged ||
       this.#aclsOwned.size > 0 ||
       this.blacklists.size > 0 ||
+      this.drains.size > 0 ||
       this.listen !== listen ||
       this.webStats !== webStats ||
       this.engine !== engine ||
       this.dsrInterface !== dsrInterface ||
+      this.admin !== admin ||
+      this.adminToken !== adminToken ||
       this.emergency !== configuration.emergency ||
       this.abuse !== configuration.abuse ||
       settings.some((key) => this.settings[key] !== configuration.settings[key])
@@ -141,6 +161,8 @@ export class Draft {
       webStats: this.webStats,
       engine: this.engine,
       dsrInterface: this.dsrInterface,
+      admin: this.admin,
+      adminToken: this.adminToken,
     };
   }
 

@@ -6,10 +6,12 @@ import type { Argument, Origin } from './argument.js';
 import { optional } from './argument.js';
 import { action, type Call, type Command } from './command.js';
 import { aclCommands } from './commands/acls.js';
+import { adminCommands } from './commands/admin.js';
 import { connectionCommands } from './commands/connections.js';
 import { dsrCommands } from './commands/dsr.js';
 import { fileCommands } from './commands/files.js';
 import { laterCommands } from './commands/later.js';
+import { lookingCommands } from './commands/looking.js';
 import { networkCommands } from './commands/network.js';
 import { numberCommands } from './commands/numbers.js';
 import { processCommands } from './commands/process.js';
@@ -44,6 +46,8 @@ export const commands: readonly Command[] = [
   ...transparentCommands,
   ...dsrCommands,
   ...fileCommands,
+  ...adminCommands,
+  ...lookingCommands,
   ...processCommands,
   help,
   ...laterCommands,

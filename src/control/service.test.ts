@@ -284,7 +284,7 @@ test('statistics go to the web_stats file, escaped, or to the log', async (t) =>
   await service.writeStatistics();
   assert.match(
     logged.join('\n'),
-    /^2026-01-02T03:04:05\.000Z listening on .*, engine node, 1 servers, 0 connections\nserver 0: /,
+    /^2026-01-02T03:04:05\.000Z listening on .*, engine node, roundrobin with client tracking, 0 connections, 0 accepted\nserver 0: /,
   );
   await service.execute(`web_stats ${file}`, 'unix');
   await service.writeStatistics();

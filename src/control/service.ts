@@ -19,10 +19,12 @@ import { Draft, emptySetup, type Floors, isUnspecified, type Setup } from './dra
 import { CommandError, ConfigurationError, causeOf } from './errors.js';
 import { named, parseLine } from './language.js';
 import { listenCause } from './listen-cause.js';
+import { Observer } from './observer.js';
 import { replaceFile } from './replace-file.js';
 import { resolveListen, resolveListenOrVip, resolveServer } from './resolve.js';
-import { takeStatistics } from './snapshot.js';
-import { type Statistics, statisticsLines, statisticsPage } from './statistics.js';
+import { type Moment, takeServers, takeStatistics, takeSummary } from './snapshot.js';
+import type { ServerStatistics, Statistics, Summary } from './statistics.js';
+import { statisticsLines, statisticsPage } from './statistics-page.js';
 import { TransparencyWatch } from './transparency-watch.js';
 import { udpProblems } from './udp-check.js';
 
@@ -39,6 +41,8 @@ export interface ServiceOptions {
     engine: EngineName | 'auto',
     dsrInterface: string | undefined,
   ): Promise<DataPlane>;
+  /** Serves the admin pages of `service`; rejects with a CommandError. */
+  openAdmin(endpoint: Endpoint, service: Service): Promise<AdminDoor>;
   /** The engines that this platform has. */
   readonly engines: readonly EngineName[];
   /** The clock of blacklists and clients. */
@@ -56,8 +60,18 @@ export interface ServiceOptions {
   /** Ends the process with a core file. */
   abort(): void;
   readonly pid: number;
+  /** Of the package. */
+  readonly version: string;
   /** Whether `exit` works (-X). */
   readonly allowExit: boolean;
+}
+
+/** The admin pages while they are served. */
+export interface AdminDoor {
+  /** What it is bound to. */
+  readonly endpoint: Endpoint;
+  /** Lets requests that are under way end, for a moment. */
+  close(): Promise<void>;
 }
 
 /** The command line as commands; every option that has a penctl word is given as one. */
@@ -67,6 +81,9 @@ export interface CommandLine {
   readonly commands: ReadonlyArray<{ readonly option: string; readonly line: string }>;
   readonly file?: string | undefined;
 }
+
+/** What a draft says of the state of servers, by slot. */
+type DraftState = Pick<Draft, 'blacklists' | 'drains'>;
 
 export class Service {
   readonly #options: ServiceOptions;
@@ -78,10 +95,13 @@ export class Service {
   #dataPlane: DataPlane | undefined;
   #watch: NodeJS.Timeout | undefined;
   #control: ControlServer | undefined;
+  #admin: AdminDoor | undefined;
   #controlText = '';
   #controlAcl = new Acl([]);
   #replies: ScriptReply[] = [];
-  #blacklists: ReadonlyMap<number, number> = new Map();
+  #state: DraftState = { blacklists: new Map(), drains: new Map() };
+  #observer: Observer | undefined;
+  #startedMs = 0;
   /** The end of the queue of commands; never rejects. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -110,6 +130,26 @@ export class Service {
   get dataPlane(): DataPlane {
     if (!this.#dataPlane) throw new CommandError('pen has not started yet');
     return this.#dataPlane;
+  }
+
+  get observer(): Observer {
+    if (!this.#observer) throw new CommandError('pen has not started yet');
+    return this.#observer;
+  }
+
+  /** Where the admin pages are served, undefined if nowhere. */
+  get adminEndpoint(): Endpoint | undefined {
+    return this.#admin?.endpoint;
+  }
+
+  /** The token that the admin pages ask for. */
+  get adminToken(): string | undefined {
+    return this.#setup.adminToken?.token;
+  }
+
+  /** The Setup as the data plane has it. */
+  get published(): Setup {
+    return { ...this.#setup, configuration: published(this.#setup.configuration) };
   }
 
   get state(): ServerState {
@@ -162,17 +202,22 @@ export class Service {
     const problem = portProblem(setup) ?? directProblem(setup);
     if (problem) problems.push({ text: problem, isUsage: true });
     for (const text of udpProblems(setup)) problems.push({ text, isUsage: true });
+    const open = adminProblem(setup);
+    if (open) problems.push({ text: `admin: ${open}`, isUsage: true });
     if (problems.length > 0) throw new ConfigurationError(problems);
     this.#fileText = file.text;
     this.#replies = replies;
-    this.#blacklists = new Map([...draft.blacklists, ...whole.blacklists]);
+    this.#state = {
+      blacklists: new Map([...draft.blacklists, ...whole.blacklists]),
+      drains: new Map([...draft.drains, ...whole.drains]),
+    };
     this.#setup = setup;
     this.#controlAcl = controlAclOf(this.#setup);
   }
 
   /** Starts the data plane, then does what the command line and the file told it to do. */
   async start(): Promise<void> {
-    const { configuration, listen, engine, dsrInterface } = this.#setup;
+    const { configuration, listen, engine, dsrInterface, admin } = this.#setup;
     if (!listen) throw new Error('Service.start: prepare it first');
     this.#dataPlane = await this.#options.startDataPlane(
       published(configuration),
@@ -182,7 +227,19 @@ export class Service {
     );
     const watch = new TransparencyWatch(this.#dataPlane.transparency, (level, line) => this.log(level, line));
     this.#watch = setInterval(() => watch.look(this.monotonicMs()), WATCH_MS).unref();
-    this.#blacklist(this.#blacklists);
+    this.#drain(this.#state.drains);
+    this.#blacklist(this.#state.blacklists);
+    this.#startedMs = this.monotonicMs();
+    this.#observer = new Observer({
+      setup: () => this.#setup,
+      dataPlane: this.#dataPlane,
+      monotonicMs: () => this.monotonicMs(),
+      wallMs: this.#options.wallMs,
+    });
+    const { version } = this.#options;
+    this.#observer.events.record({ kind: 'pen', mood: 'good', text: `pen ${version} has started` });
+    this.#observer.start();
+    if (admin) this.#admin = await this.#options.openAdmin(admin.endpoint, this);
     const replies = this.#replies;
     this.#replies = [];
     await this.#inTurn(() => printReplies(replies, this.#options.print));
@@ -230,18 +287,26 @@ export class Service {
         await this.#applyScript(file, new Draft(this.#base, this.#floors));
         this.#fileText = file.text;
         this.log(0, `settings read again from ${this.#file}`);
+        this.observer.events.record({ kind: 'command', mood: 'plain', text: `settings read again from ${this.#file}` });
       } catch (error) {
         const problems = error instanceof ConfigurationError ? error.problems : [causeOf((error as Error).message)];
         for (const problem of problems) this.log(0, `old settings kept: ${problem}`);
+        const [first] = problems;
+        this.observer.events.record({ kind: 'command', mood: 'bad', text: `old settings kept: ${first}` });
       }
     });
   }
 
   statistics(): Statistics {
-    return takeStatistics(this.#setup, this.dataPlane, {
-      monotonicMs: this.monotonicMs(),
-      wallMs: this.#options.wallMs(),
-    });
+    return takeStatistics(this.#setup, this.#upToDate, this.#moment());
+  }
+
+  summary(): Summary {
+    return takeSummary(this.#setup, this.#upToDate, this.#moment());
+  }
+
+  serverStatistics(): ServerStatistics[] {
+    return takeServers(this.#setup, this.#upToDate, this.monotonicMs());
   }
 
   /** USR1: the page to the web_stats file, or lines to the log. Never rejects. */
@@ -283,7 +348,9 @@ export class Service {
   /** Closes the control port, gives the command that is running a moment to end, and stops the data plane. */
   async stop(): Promise<void> {
     clearInterval(this.#watch);
+    this.#observer?.stop();
     await this.#control?.close();
+    await this.#admin?.close();
     await Promise.race([this.#last, sleep(STOP_PATIENCE_MS, undefined, { ref: false })]);
     await this.#dataPlane?.stop();
   }
@@ -299,10 +366,14 @@ export class Service {
         const script = new Script();
         await script.addFile(call.file);
         await this.#applyScript(script, draft);
+        this.observer.events.record({ kind: 'command', mood: 'plain', text: `${line.trim()} (${origin})` });
         return undefined;
       }
       const reply = await call.run({ service: this, draft, origin });
-      if (draft.isChanged) await this.#commit(draft);
+      if (draft.isChanged) {
+        await this.#commit(draft);
+        this.observer.events.record({ kind: 'command', mood: 'plain', text: `${line.trim()} (${origin})` });
+      }
       return reply;
     } catch (error) {
       throw named(name, error instanceof ConfigurationError ? new CommandError(error.message) : error);
@@ -332,13 +403,31 @@ export class Service {
     const problem = portProblem(setup) ?? directProblem(setup) ?? udpProblems(setup)[0];
     if (problem !== undefined) throw new CommandError(problem);
     if (this.#control) requireGuarded(this.#control.endpoint, setup);
+    const open = adminProblem(setup);
+    if (open) throw new CommandError(open);
+    const isMoved = !isSameDoor(was.admin, setup.admin);
+    const door = isMoved && setup.admin ? await this.#options.openAdmin(setup.admin.endpoint, this) : undefined;
     if (setup.listen && setup.listen !== was.listen && !isSame(setup.listen.endpoint, was.listen?.endpoint)) {
-      await this.#listen(setup.listen.endpoint);
+      try {
+        await this.#listen(setup.listen.endpoint);
+      } catch (error) {
+        await door?.close();
+        throw error;
+      }
     }
+    const replaced = replacedSlots(was, setup);
+    // Before the workers hear of it: they let go of what they keep ready for a server that drains.
+    this.#drain(new Map([...replaced.map((slot) => [slot, false] as const), ...draft.drains]));
     try {
       dataPlane.configure(published(setup.configuration));
     } catch (error) {
+      await door?.close();
       throw error instanceof Refusal ? new CommandError(error.message) : error;
+    }
+    if (isMoved) {
+      // Not awaited: the request that brought this command has still to be answered there.
+      void this.#admin?.close();
+      this.#admin = door;
     }
     this.#setup = setup;
     this.#controlAcl = controlAclOf(setup);
@@ -346,7 +435,7 @@ export class Service {
     if (isTransparent(configuration.settings) && !isTransparent(was.configuration.settings)) {
       this.#options.becameTransparent?.(configuration);
     }
-    this.#blacklist(new Map([...replacedSlots(was, setup), ...draft.blacklists]));
+    this.#blacklist(new Map([...replaced.map((slot) => [slot, 0] as const), ...draft.blacklists]));
   }
 
   async #listen(endpoint: Endpoint): Promise<void> {
@@ -363,6 +452,21 @@ export class Service {
   #blacklist(seconds: ReadonlyMap<number, number>): void {
     const now = this.monotonicMs();
     for (const [slot, sec] of seconds) this.state.setBlacklistedUntil(slot, sec === 0 ? 0 : now + sec * 1000);
+  }
+
+  /** The data plane with its tables as they are now: those of the kernel are copied first. */
+  get #upToDate(): DataPlane {
+    this.dataPlane.refresh?.();
+    return this.dataPlane;
+  }
+
+  #drain(drains: ReadonlyMap<number, boolean>): void {
+    for (const [slot, isDraining] of drains) this.state.setDraining(slot, isDraining);
+  }
+
+  #moment(): Moment {
+    const { version, wallMs } = this.#options;
+    return { monotonicMs: this.monotonicMs(), wallMs: wallMs(), startedMs: this.#startedMs, version };
   }
 
   /** Tables in use never shrink. */
@@ -419,6 +523,16 @@ function requireGuarded(endpoint: Endpoint, { configuration }: Setup): void {
   );
 }
 
+/** What is wrong if other hosts could command pen without a token. */
+function adminProblem({ admin, adminToken }: Setup): string | undefined {
+  if (!admin || adminToken || admin.endpoint.kind === 'unix' || isLoopback(admin.endpoint)) return undefined;
+  return `'${admin.text}' would be open to other hosts (set admin_token FILE first)`;
+}
+
+function isSameDoor(a: Setup['admin'], b: Setup['admin']): boolean {
+  return a === b || (a !== undefined && b !== undefined && isSame(a.endpoint, b.endpoint));
+}
+
 function controlAclOf({ configuration }: Setup): Acl {
   return new Acl(configuration.acls[configuration.settings.controlAcl] ?? []);
 }
@@ -433,12 +547,12 @@ function published(configuration: Configuration): Configuration {
 }
 
 /** Rows that have got another address: what was learnt about the old one does not count against it. */
-function replacedSlots(was: Setup, now: Setup): [number, number][] {
+function replacedSlots(was: Setup, now: Setup): number[] {
   const before = was.configuration.servers;
   if (now.configuration.servers === before) return [];
-  return now.configuration.servers.flatMap(({ endpoint }, slot): [number, number][] => {
+  return now.configuration.servers.flatMap(({ endpoint }, slot) => {
     const old = before[slot]?.endpoint;
-    return old && endpoint && old !== endpoint && !isSame(old, endpoint) ? [[slot, 0]] : [];
+    return old && endpoint && old !== endpoint && !isSame(old, endpoint) ? [slot] : [];
   });
 }
 

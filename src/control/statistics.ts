@@ -1,25 +1,57 @@
-/** What USR1, `status` and the -w file show: a snapshot of plain values, as a page or as lines for the log. */
+/**
+ * What operators are shown: one kind of plain values behind `servers --json`, `clients`, `connections`, `status`, USR1,
+ * the -w file, metrics and the dashboard. These shapes are the JSON that scripts read: fields may be added, not changed.
+ */
+import type { Cause, Ending, Refusal, Times } from '../core/meters.js';
+import type { RealSnapshot } from '../proxy/data-plane.js';
 import type { TransparencyCount } from '../proxy/transparency.js';
 
+/**
+ * `empty`: the row holds no server. `draining`: an operator lets it take no new connection. `blacklisted`: it failed, or
+ * was told to be left alone. `full`: it has as many connections as `max` allows. `silent`: with direct server return, it does not
+ * answer on its link.
+ */
+export type ServerCondition = 'up' | 'full' | 'blacklisted' | 'draining' | 'silent' | 'empty';
+
+/** A server in direct server return. */
+export type DirectStatistics = Pick<RealSnapshot, 'mac' | 'slots' | 'packets' | 'bytes' | 'flows'>;
+
 export interface ServerStatistics {
-  readonly slot: number;
+  /** Its row, or which of the two servers outside the table it is. */
+  readonly server: number | 'emergency' | 'abuse';
   readonly address: string;
   readonly port: number;
-  /** Seconds for which it is left alone, 0 = it takes connections. */
+  readonly state: ServerCondition;
+  /** Seconds for which it is left alone, 0 = it is not blacklisted. */
   readonly blacklistedSec: number;
   readonly connections: number;
+  /** Connects in progress. */
+  readonly pending: number;
   readonly max: number;
   readonly hard: number;
   readonly weight: number;
   readonly prio: number;
+  readonly acl: number;
+  /** Towards the server, and from it. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
+  /** Connects that have succeeded. */
+  readonly connects: number;
+  readonly failures: Readonly<Record<Cause, number>>;
+  readonly endings: Readonly<Record<Ending, number>>;
+  readonly connectTimes: Times;
+  readonly sessionTimes: Times;
+  /** Only with direct server return, where there are no connections. */
+  readonly direct: DirectStatistics | undefined;
+  /** Why and how long ago a connect last failed. */
+  readonly lastFailure: { readonly error: string; readonly agoSec: number } | undefined;
 }
 
 export interface ClientStatistics {
-  readonly slot: number;
+  readonly client: number;
   readonly address: string;
-  readonly ageSec: number;
+  readonly agoSec: number;
+  /** The server it used last, -1 = none. */
   readonly server: number;
   readonly connects: number;
   readonly bytesSent: number;
@@ -27,148 +59,68 @@ export interface ClientStatistics {
 }
 
 export interface ConnectionStatistics {
-  readonly index: number;
-  readonly clientSocket: number;
-  readonly serverSocket: number;
+  readonly connection: number;
+  readonly state: string;
+  /** ADDRESS:PORT, `unix` for a client of a Unix socket, `''` where there is no client. */
+  readonly peer: string;
+  /** Seconds since it began to connect or to relay; undefined in other states. */
+  readonly ageSec: number | undefined;
   readonly client: number;
   readonly server: number;
+  readonly clientSocket: number;
+  readonly serverSocket: number;
 }
 
 /** How often it happened to a connection that should have come from its client's address. */
 export type TransparencyStatistics = Readonly<Record<TransparencyCount, number>>;
 
-export interface Statistics {
+/** The balancer as a whole. */
+export interface Summary {
   readonly timeMs: number;
+  readonly uptimeSec: number;
+  readonly version: string;
   readonly listen: string;
+  readonly protocol: 'tcp' | 'udp';
   readonly engine: string;
-  readonly servers: readonly ServerStatistics[];
-  readonly clientsMax: number;
-  /** Most recent first, not more than a page can show. */
-  readonly clients: readonly ClientStatistics[];
+  readonly threads: number;
+  /** `prio`, `weight`, `hash` or `roundrobin`: what chooses the server of a client that has none yet. */
+  readonly algorithm: string;
+  /** Clients go to the server they used last. */
+  readonly tracking: boolean;
+  readonly stubborn: boolean;
+  readonly connections: number;
   readonly connectionsMax: number;
-  readonly connectionsInUse: number;
-  readonly connections: readonly ConnectionStatistics[];
+  readonly idlers: number;
+  readonly clients: number;
+  readonly clientsMax: number;
+  readonly accepted: number;
+  readonly acceptFailures: number;
+  readonly refusals: Readonly<Record<Refusal, number>>;
   /** undefined where connections come from this host's own address. */
   readonly transparency: TransparencyStatistics | undefined;
-  /** Datagrams that were not passed on; empty for TCP. */
-  readonly drops: ReadonlyArray<readonly [string, number]>;
+  /** Datagrams, or frames, that were not passed on, by reason; empty for TCP. */
+  readonly drops: Readonly<Record<string, number>>;
 }
 
-/** Rows of one kind on a page: enough for people, and a bound for a table of a million. */
+export interface Statistics {
+  readonly summary: Summary;
+  readonly servers: readonly ServerStatistics[];
+  /** Most recent first. */
+  readonly clients: readonly ClientStatistics[];
+  readonly connections: readonly ConnectionStatistics[];
+}
+
+/** Rows of clients or connections at once: enough for people, and a bound for tables of a million. */
 export const MAX_ROWS = 1000;
 
-export function statisticsPage(statistics: Statistics): string {
-  const { servers, clients, connections, connectionsInUse, connectionsMax, clientsMax } = statistics;
-  return `<!DOCTYPE html>
-<html>
-<head><meta charset="utf-8"><title>Pen status page</title></head>
-<body>
-<h1>Pen status page</h1>
-<p>${escapeHtml(summary(statistics))}</p>
-<h2>Servers</h2>
-${table(servers, serverColumns)}
-<h2>Clients</h2>
-<p>at most ${clientsMax}</p>
-${table(clients, clientColumns)}
-<h2>Connections</h2>
-<p>${connectionsInUse} of at most ${connectionsMax}</p>
-${table(connections, connectionColumns)}${transparencySection(statistics)}${dropsSection(statistics)}
-</body>
-</html>
-`;
+/** `ADDRESS:PORT`, or the path of a Unix socket; '' for an empty row. */
+export function endpointText({ address, port, state }: ServerStatistics): string {
+  if (state === 'empty') return '';
+  if (address.includes('/')) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** One line for each thing, for the log. */
-export function statisticsLines(statistics: Statistics): string[] {
-  return [
-    summary(statistics),
-    ...statistics.servers.map((row) => `server ${line(row, serverColumns)}`),
-    ...statistics.clients.map((row) => `client ${line(row, clientColumns)}`),
-    ...statistics.connections.map((row) => `connection ${line(row, connectionColumns)}`),
-    ...transparencyRows(statistics).map((row) => `transparent: ${row}`),
-    ...statistics.drops.map((row) => `dropped ${line(row, dropColumns)}`),
-  ];
-}
-
-type Columns<T> = ReadonlyArray<readonly [string, (row: T) => string | number]>;
-
-const serverColumns: Columns<ServerStatistics> = [
-  ['server', (row) => row.slot],
-  ['address', (row) => row.address],
-  ['port', (row) => row.port],
-  ['status', (row) => (row.blacklistedSec > 0 ? `blacklisted for ${row.blacklistedSec} s` : 'ok')],
-  ['connections', (row) => row.connections],
-  ['max', (row) => row.max],
-  ['hard', (row) => row.hard],
-  ['weight', (row) => row.weight],
-  ['prio', (row) => row.prio],
-  ['sent', (row) => row.bytesSent],
-  ['received', (row) => row.bytesReceived],
-];
-
-const clientColumns: Columns<ClientStatistics> = [
-  ['client', (row) => row.slot],
-  ['address', (row) => row.address],
-  ['age (s)', (row) => row.ageSec],
-  ['server', (row) => row.server],
-  ['connects', (row) => row.connects],
-  ['sent', (row) => row.bytesSent],
-  ['received', (row) => row.bytesReceived],
-];
-
-const connectionColumns: Columns<ConnectionStatistics> = [
-  ['connection', (row) => row.index],
-  ['client socket', (row) => row.clientSocket],
-  ['server socket', (row) => row.serverSocket],
-  ['client', (row) => row.client],
-  ['server', (row) => row.server],
-];
-
-const transparencyTitles: Record<TransparencyCount, string> = {
-  own: "from this host's own address",
-  refused: 'refused',
-  otherPort: 'from another port than the client',
-  noPort: 'without a port left',
-  unanswered: 'unanswered',
-};
-
-function transparencyRows({ transparency }: Statistics): string[] {
-  if (transparency === undefined) return [];
-  const titles = Object.entries(transparencyTitles);
-  return titles.map(([name, title]) => `${title} ${transparency[name as TransparencyCount]}`);
-}
-
-function transparencySection(statistics: Statistics): string {
-  const rows = transparencyRows(statistics);
-  return rows.length === 0 ? '' : `\n<h2>Transparent connections</h2>\n<p>${escapeHtml(rows.join(', '))}</p>`;
-}
-
-const dropColumns: Columns<readonly [string, number]> = [
-  ['reason', ([reason]) => reason],
-  ['datagrams', ([, count]) => count],
-];
-
-function dropsSection({ drops }: Statistics): string {
-  return drops.length === 0 ? '' : `\n<h2>Datagrams dropped</h2>\n${table(drops, dropColumns)}`;
-}
-
-function summary({ timeMs, listen, engine, servers, connectionsInUse }: Statistics): string {
-  const time = new Date(timeMs).toISOString();
-  return `${time} listening on ${listen}, engine ${engine}, ${servers.length} servers, ${connectionsInUse} connections`;
-}
-
-function table<T>(rows: readonly T[], columns: Columns<T>): string {
-  const head = columns.map(([title]) => `<th>${escapeHtml(title)}</th>`).join('');
-  const body = rows.map((row) => `<tr>${columns.map(([, cell]) => `<td>${escapeHtml(cell(row))}</td>`).join('')}</tr>`);
-  return `<table border="1">\n<tr>${head}</tr>\n${body.map((row) => `${row}\n`).join('')}</table>`;
-}
-
-/** The first column's value, then `title value` for the others. */
-function line<T>(row: T, [first, ...others]: Columns<T>): string {
-  return [`${first?.[1](row)}:`, ...others.map(([title, cell]) => `${title} ${cell(row)}`)].join(' ');
-}
-
-function escapeHtml(value: string | number): string {
-  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-  return String(value).replace(/[&<>"']/g, (character) => entities[character] ?? character);
+/** For people: `up`, `blacklisted for 4 s`. */
+export function stateText({ state, blacklistedSec }: ServerStatistics): string {
+  return state === 'blacklisted' ? `blacklisted for ${blacklistedSec} s` : state;
 }

@@ -11,7 +11,7 @@ import { maglevSize } from '../core/selection/maglev.js';
 import { ServerState } from '../core/server-state.js';
 import { formatMac } from '../frame/ethernet.js';
 import { PROTOCOL } from '../frame/protocol.js';
-import type { ConnectionSnapshot, DataPlane, FrameView } from '../proxy/data-plane.js';
+import type { ConnectionSnapshot, DataPlane, FrameView, RealSnapshot } from '../proxy/data-plane.js';
 import { Transparency } from '../proxy/transparency.js';
 import { monotonicMs } from '../sys/clock.js';
 import { SystemError } from '../sys/errno.js';
@@ -32,7 +32,7 @@ import { LinkProbes } from './link-probes.js';
 import { openPath, type Path } from './path.js';
 import { addressOf } from './reals.js';
 import { addressBytes } from './record.js';
-import { describe } from './report.js';
+import { describe, type Reported, realsOf } from './report.js';
 import { farServers, type OwnAddress, requireServers, requireVip } from './requirements.js';
 import type { Vip } from './vips.js';
 
@@ -179,9 +179,17 @@ export class DsrPlane implements DataPlane, FrameView {
 
   /** What `penctl dsr` shows. */
   describe(): Promise<string> {
+    return describe(this.#reported);
+  }
+
+  reals(): RealSnapshot[] {
+    return realsOf(this.#reported);
+  }
+
+  get #reported(): Reported {
     const { interfaceName } = this.#options;
     const { tables, mode } = this.#path;
-    return describe({
+    return {
       interfaceName,
       mode,
       mac: this.#mac,
@@ -189,7 +197,7 @@ export class DsrPlane implements DataPlane, FrameView {
       tables,
       controller: this.#controller,
       configuration: this.#configuration,
-    });
+    };
   }
 
   explain(source: IpEndpoint, destination: IpEndpoint, protocol: 'tcp' | 'udp'): string {

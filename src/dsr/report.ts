@@ -1,7 +1,8 @@
 /** What `penctl dsr` prints: a line each for the interface, the VIPs, the servers, then what became of the frames. */
-import { formatIp, type IpWords } from '../core/address.js';
+import { formatIp } from '../core/address.js';
 import type { Configuration, ServerSpec } from '../core/configuration.js';
 import { formatMac } from '../frame/ethernet.js';
+import type { RealSnapshot } from '../proxy/data-plane.js';
 import type { Controller } from './controller.js';
 import { ABUSE_REAL, type Dimensions, EMERGENCY_REAL, OUTCOME_NAMES } from './layout.js';
 import { addressOf } from './reals.js';
@@ -19,37 +20,37 @@ export interface Reported {
 }
 
 export async function describe(reported: Reported): Promise<string> {
-  const { interfaceName, mode, mac, size, tables, controller, configuration } = reported;
+  const { interfaceName, mode, mac, size, tables, controller } = reported;
   const flows = await tables.countFlows();
   const lines = [
     `interface ${interfaceName} mode ${mode} mac ${formatMac(mac)} slots ${size.slots} flows ${flows} of ${size.flows}`,
     ...controller.vips.map((vip) => `vip ${formatVip(vip)} ${traffic(tables.vipTraffic(vip.index))}`),
-    ...realLines(reported),
+    ...realsOf(reported).map(realLine),
     ...outcomeLines(tables.outcomes()),
   ];
   return lines.map((line) => `${line}\n`).join('');
+}
 
-  function realLines({ controller: keeper }: Reported): string[] {
-    const shares = keeper.shares();
-    const line = (name: string, real: number, spec: ServerSpec | undefined, state: string) => {
-      const address = addressOf(spec?.endpoint);
-      if (!address) return [];
-      const counts = `slots ${shares.get(real) ?? 0} ${traffic(tables.realTraffic(real))}`;
-      return [`real ${name} addr ${formatIp(address)} mac ${macText(address)} state ${state} ${counts}`];
-    };
-    const spare = (spec: ServerSpec | undefined) => keeper.spareStateOf(spec);
-    const { servers, emergency, abuse } = configuration;
-    return [
-      ...servers.flatMap((spec, slot) => line(`${slot}`, slot + 1, spec, keeper.stateOf(slot).replace(' ', '-'))),
-      ...line('emergency', EMERGENCY_REAL, emergency, spare(emergency)),
-      ...line('abuse', ABUSE_REAL, abuse, spare(abuse)),
-    ];
-  }
-
-  function macText(address: IpWords): string {
+/** The servers as the frames meet them. */
+export function realsOf({ tables, controller, configuration }: Reported): RealSnapshot[] {
+  const shares = controller.shares();
+  const row = (server: RealSnapshot['server'], real: number, spec: ServerSpec | undefined, state: string) => {
+    const address = addressOf(spec?.endpoint);
+    if (!address) return [];
     const known = controller.macOf(address);
-    return known ? formatMac(known) : 'unknown';
-  }
+    const mac = known ? formatMac(known) : '';
+    return [{ server, address, mac, state, slots: shares.get(real) ?? 0, ...tables.realTraffic(real) }];
+  };
+  const { servers, emergency, abuse } = configuration;
+  return [
+    ...servers.flatMap((spec, slot) => row(slot, slot + 1, spec, controller.stateOf(slot).replace(' ', '-'))),
+    ...row('emergency', EMERGENCY_REAL, emergency, controller.spareStateOf(emergency)),
+    ...row('abuse', ABUSE_REAL, abuse, controller.spareStateOf(abuse)),
+  ];
+}
+
+function realLine({ server, address, mac, state, slots, ...counts }: RealSnapshot): string {
+  return `real ${server} addr ${formatIp(address)} mac ${mac || 'unknown'} state ${state} slots ${slots} ${traffic(counts)}`;
 }
 
 function traffic({ packets, bytes, flows }: Traffic): string {

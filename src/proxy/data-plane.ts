@@ -30,10 +30,44 @@ export interface ConnectionSnapshot {
   readonly sinceMs: number;
 }
 
+/** A server as the frames' data plane has it. */
+export interface RealSnapshot {
+  /** Its row, or which of the two servers outside the table it is. */
+  readonly server: number | 'emergency' | 'abuse';
+  /** '' while it has not answered. */
+  readonly mac: string;
+  readonly state: string;
+  /** Its part of the Maglev table. */
+  readonly slots: number;
+  readonly packets: number;
+  readonly bytes: number;
+  /** Flows that began at it or moved to it. */
+  readonly flows: number;
+}
+
+/** A server as frames meet it. */
+export interface RealSnapshot {
+  /** Its row, or which of the two servers outside the table it is. */
+  readonly server: number | 'emergency' | 'abuse';
+  readonly address: IpWords;
+  /** '' while it has not answered. */
+  readonly mac: string;
+  /** `in-service`, `draining`, `blacklisted`, `silent`. */
+  readonly state: string;
+  /** Its part of the Maglev table. */
+  readonly slots: number;
+  readonly packets: number;
+  readonly bytes: number;
+  /** Flows that began at it or moved to it. */
+  readonly flows: number;
+}
+
 /** A data plane of frames, looked into. */
 export interface FrameView {
   /** Tables and counters, a line each. */
   describe(): Promise<string>;
+  reals(): RealSnapshot[];
+  reals(): RealSnapshot[];
   /** Which server such a packet would reach, and why: a line. */
   explain(source: IpEndpoint, destination: IpEndpoint, protocol: 'tcp' | 'udp'): string;
 }

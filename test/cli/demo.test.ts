@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { tcpBackend } from '../support/backend.js';
-import { getMany } from '../support/client.js';
+import { get, getMany } from '../support/client.js';
 import { atEnd, type Scene } from '../support/ending.js';
 import { processesWith } from '../support/process.js';
 import { until, within } from '../support/wait.js';
@@ -16,8 +16,12 @@ const needsBin = {
   skip: !existsSync(new URL('../../../bin/pen', import.meta.url)) && 'this build has no bin beside it',
 };
 
-function startDemo(t: Scene, port: string) {
-  const demo = spawn(process.execPath, [fileURLToPath(new URL('../../demo/main.js', import.meta.url)), port]);
+function startDemo(t: Scene, port: string, ...options: string[]) {
+  const demo = spawn(process.execPath, [
+    fileURLToPath(new URL('../../demo/main.js', import.meta.url)),
+    port,
+    ...options,
+  ]);
   let output = '';
   for (const stream of [demo.stdout, demo.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -25,8 +29,18 @@ function startDemo(t: Scene, port: string) {
     });
   }
   const ended = new Promise<number | null>((resolve) => demo.on('close', resolve));
-  atEnd(t, () => demo.kill('SIGKILL'));
+  atEnd(t, async () => {
+    // Not SIGKILL at once: pen would stay behind.
+    demo.kill('SIGINT');
+    await within(`end of the demo, which said: ${output}`, ended).finally(() => demo.kill('SIGKILL'));
+  });
   return { demo, ended, output: () => output };
+}
+
+async function untilReady(output: () => string, ended: Promise<unknown>): Promise<void> {
+  const early = ended.then(() => assert.fail(`the demo ended early, saying: ${output()}`));
+  early.catch(() => {});
+  await Promise.race([early, until('the demo is ready', () => output().includes('Ctrl-C ends everything'))]);
 }
 
 async function freePort(): Promise<number> {
@@ -39,8 +53,8 @@ async function freePort(): Promise<number> {
 
 test('the demo balances over three servers and ends everything on Ctrl-C', needsBin, async (t) => {
   const port = await freePort();
-  const { demo, ended, output } = startDemo(t, String(port));
-  await until(`the demo is ready; it said: ${output()}`, () => output().includes('Ctrl-C ends everything'));
+  const { demo, ended, output } = startDemo(t, String(port), '--quiet');
+  await untilReady(output, ended);
 
   const bodies = await getMany(6, port);
   for (const name of ['red', 'green', 'blue']) {
@@ -57,4 +71,13 @@ test('the demo says how to go on when the port is busy, and ends', needsBin, asy
   const { ended, output } = startDemo(t, String(busy.port));
   assert.equal(await within('end of the demo', ended), 1);
   assert.match(output(), /EADDRINUSE[\s\S]*npm start -- \d+/);
+});
+
+test('the demo has visitors, and a dashboard on the next port', needsBin, async (t) => {
+  const port = await freePort();
+  const { output, ended } = startDemo(t, String(port));
+  await untilReady(output, ended);
+  const dashboard = Number(/^The dashboard is at http:\/\/127\.0\.0\.1:(\d+)\/$/m.exec(output())?.[1]);
+  assert.match((await get(dashboard)).body, /<title>Pen<\/title>/);
+  await until('visitors', async () => JSON.parse((await get(dashboard, { path: '/api/v1/clients' })).body).length > 3);
 });

@@ -2,7 +2,7 @@
 import type { IpEndpoint } from '../../core/address.js';
 import { ipEndpoint, isV4, parseIp, splitHostPort } from '../../core/address.js';
 import type { FrameView } from '../../proxy/data-plane.js';
-import { type Argument, optional, takeWord, word } from '../argument.js';
+import { type Argument, takeWord } from '../argument.js';
 import { action, type Command, setting } from '../command.js';
 import { CommandError, quoted } from '../errors.js';
 import { resolvePort } from '../resolve.js';
@@ -20,15 +20,6 @@ const interfaceName: Argument<string> = {
     return name;
   },
 };
-
-/** `ADDRESS[:PORT]`, IPv6 in brackets where a port follows; names are not looked up, as no packet does. */
-const endpoint = (usage: string): Argument<{ text: string; parse(): Promise<IpEndpoint> }> => ({
-  usage,
-  take(words) {
-    const text = takeWord(words, usage);
-    return { text, parse: () => parseEndpoint(text) };
-  },
-});
 
 export const dsrCommands: readonly Command[] = [
   setting({
@@ -55,22 +46,23 @@ export const dsrCommands: readonly Command[] = [
       return framesOf(service).describe();
     },
   }),
-  action({
-    name: 'explain',
-    arguments: [endpoint('SRC[:PORT]'), endpoint('DST[:PORT]'), optional(word('tcp|udp'))],
-    section: 'Looking',
-    help: 'direct server return: which server a packet would reach, and why',
-    isNew: true,
-    async run({ service }, source, destination, protocol = 'tcp') {
-      if (protocol !== 'tcp' && protocol !== 'udp')
-        throw new CommandError(`expected tcp or udp, got ${quoted(protocol)}`);
-      const [from, to] = [await source.parse(), await destination.parse()];
-      if (from.family !== to.family)
-        throw new CommandError(`${quoted(source.text)} and ${quoted(destination.text)} are of different families`);
-      return `${framesOf(service).explain(from, to, protocol)}\n`;
-    },
-  }),
 ];
+
+/** `explain SRC[:PORT] DST[:PORT] [tcp|udp]`: which server such a packet would reach, and why. Throws CommandError. */
+export async function explainPacket(
+  service: Service,
+  source: string,
+  destination: string,
+  protocol = 'tcp',
+): Promise<string> {
+  if (protocol !== 'tcp' && protocol !== 'udp') throw new CommandError(`expected tcp or udp, got ${quoted(protocol)}`);
+  // Names are not looked up, as no packet does.
+  const [from, to] = [await parseEndpoint(source), await parseEndpoint(destination)];
+  if (from.family !== to.family) {
+    throw new CommandError(`${quoted(source)} and ${quoted(destination)} are of different families`);
+  }
+  return `${framesOf(service).explain(from, to, protocol)}\n`;
+}
 
 function framesOf(service: Service): FrameView {
   const { frames } = service.dataPlane;

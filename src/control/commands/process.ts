@@ -1,7 +1,7 @@
 /** The process itself: its number, its status page, its end. */
-import { anything } from '../argument.js';
-import { action, type Command, setting } from '../command.js';
-import { statisticsPage } from '../statistics.js';
+import { anything, asJson } from '../argument.js';
+import { action, type Command, jsonReply, setting } from '../command.js';
+import { statisticsPage } from '../statistics-page.js';
 
 export const processCommands: readonly Command[] = [
   action({
@@ -24,9 +24,11 @@ export const processCommands: readonly Command[] = [
   }),
   action({
     name: 'status',
+    arguments: [asJson],
     section: 'Looking',
-    help: 'the status page, HTML',
-    run({ service }) {
+    help: 'the status page, HTML; with --json the balancer as a whole and its servers',
+    run({ service }, json) {
+      if (json) return jsonReply({ ...service.summary(), servers: service.serverStatistics() });
       return statisticsPage(service.statistics());
     },
   }),

@@ -3,6 +3,7 @@ import { formatEndpoint, formatIp, ipEndpoint } from '../../core/address.js';
 import { emptySlot, MAX_ACLS, MAX_SERVERS, type ServerSpec } from '../../core/configuration.js';
 import {
   type Argument,
+  asJson,
   integer,
   MAX_INT,
   type Origin,
@@ -12,7 +13,7 @@ import {
   takeWord,
   word,
 } from '../argument.js';
-import { action, type Command, type SettingContext, setting } from '../command.js';
+import { action, type Command, jsonReply, type SettingContext, setting } from '../command.js';
 import { isUnspecified } from '../draft.js';
 import { CommandError, quoted } from '../errors.js';
 import { resolveHost, resolvePort, resolveServer, unixEndpoint } from '../resolve.js';
@@ -64,16 +65,42 @@ export const serverCommands: readonly Command[] = [
     help: 'empty row N: it takes no new connection, those it has go on',
     isNew: true,
     run({ draft }, slot) {
-      if (slot >= draft.servers.length) throw new CommandError(`there is no server ${slot}`);
+      requireServer(draft, slot);
       draft.setServer(slot, emptySlot);
+      return undefined;
+    },
+  }),
+  setting({
+    name: 'drain',
+    arguments: [slotNumber],
+    section: 'Servers',
+    help: 'let server N take no new connection, not even of a returning client; those it has go on',
+    isNew: true,
+    run({ draft }, slot) {
+      requireServer(draft, slot);
+      draft.drains.set(slot, true);
+      return undefined;
+    },
+  }),
+  setting({
+    name: 'no drain',
+    arguments: [slotNumber],
+    section: 'Servers',
+    help: 'let server N take connections again',
+    isNew: true,
+    run({ draft }, slot) {
+      requireServer(draft, slot);
+      draft.drains.set(slot, false);
       return undefined;
     },
   }),
   action({
     name: 'servers',
+    arguments: [asJson],
     section: 'Looking',
     help: 'the server table: addresses, connections, limits, bytes sent and received',
-    run({ service }) {
+    run({ service }, json) {
+      if (json) return jsonReply(service.serverStatistics());
       const { state } = service;
       const line = ({ endpoint, max, hard, weight, prio }: ServerSpec, slot: number) =>
         `${slot} addr ${hostOf(endpoint)} port ${endpoint?.kind === 'ip' ? endpoint.port : 0}` +
@@ -85,6 +112,10 @@ export const serverCommands: readonly Command[] = [
   ...spareCommands('emergency', 'emergency', 'the server for when no other takes a client (-e)'),
   ...spareCommands('abuse_server', 'abuse', 'the server for clients that client_acl denies (-B)'),
 ];
+
+function requireServer(draft: SettingContext['draft'], slot: number): void {
+  if (slot >= draft.servers.length) throw new CommandError(`there is no server ${slot}`);
+}
 
 /** The host as `servers` and `write` print it; an empty slot has the address that C Pen's manual gives one. */
 export function hostOf(endpoint: ServerSpec['endpoint']): string {

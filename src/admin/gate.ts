@@ -1,0 +1,82 @@
+/**
+ * Who may ask what. Three dangers, one check each:
+ *
+ *   a web page on another site that has its visitor's browser send commands (CSRF)   -> Origin, Sec-Fetch-Site, JSON only
+ *   a name on another site that turns into our address (DNS rebinding)                -> Host is an address or localhost
+ *   somebody else on the network                                                      -> the token, in constant time
+ *
+ * With a token the Host need not be checked: a page of another origin does not have it.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { parseIp } from '../core/address.js';
+import { limitKey, RateLimit } from './rate-limit.js';
+import { Refusal } from './refusal.js';
+
+export interface GateOptions {
+  /** The token in force; undefined: none is needed. */
+  token(): string | undefined;
+  nowMs(): number;
+}
+
+export class Gate {
+  readonly #options: GateOptions;
+  readonly #wrong: RateLimit;
+  readonly #requests: RateLimit;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    const { nowMs } = options;
+    // 14,400 guesses a day against 16 characters or more.
+    this.#wrong = new RateLimit({ burst: 10, perSecond: 1 / 6, nowMs });
+    this.#requests = new RateLimit({ burst: 200, perSecond: 50, nowMs });
+  }
+
+  /** Throws Refusal unless the request may go on. `isOpen`: what is asked for is no secret, so no token is needed. */
+  check(request: IncomingMessage, isOpen: boolean): void {
+    const address = limitKey(request.socket.remoteAddress ?? 'unix');
+    if (!this.#requests.take(address)) {
+      throw new Refusal(429, 'too many requests', { 'retry-after': String(this.#requests.waitSec) });
+    }
+    const token = this.#options.token();
+    this.#checkOrigin(request, token !== undefined);
+    if (token === undefined || isOpen) return;
+    if (!this.#wrong.allows(address)) {
+      throw new Refusal(429, 'too many wrong tokens', { 'retry-after': String(this.#wrong.waitSec) });
+    }
+    if (isSame(bearerOf(request), token)) return;
+    this.#wrong.take(address);
+    throw new Refusal(401, 'a token is needed (Authorization: Bearer TOKEN)', {
+      'www-authenticate': 'Bearer realm="pen"',
+    });
+  }
+
+  #checkOrigin({ headers, socket }: IncomingMessage, hasToken: boolean): void {
+    const { host = '', origin } = headers;
+    if (!hasToken && socket.remoteAddress !== undefined && !isOwnHost(host)) {
+      throw new Refusal(421, 'ask by address or as localhost (other names need admin_token)');
+    }
+    const site = headers['sec-fetch-site'];
+    const isForeign = origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`;
+    if (isForeign || site === 'cross-site' || site === 'same-site') {
+      throw new Refusal(403, 'requests from other sites are refused');
+    }
+  }
+}
+
+/** `localhost` or a literal address, with or without a port: what no name server can turn into something else. */
+export function isOwnHost(host: string): boolean {
+  const name = host.replace(/:\d+$/, '');
+  if (name.toLowerCase() === 'localhost') return true;
+  return parseIp(name.startsWith('[') && name.endsWith(']') ? name.slice(1, -1) : name) !== undefined;
+}
+
+function bearerOf({ headers }: IncomingMessage): string {
+  return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1] ?? '';
+}
+
+/** Takes as long for a near miss as for a wild guess. */
+function isSame(given: string, wanted: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(wanted));
+}

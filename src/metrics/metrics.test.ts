@@ -1,0 +1,102 @@
+/** What Prometheus reads: the right names and numbers, by its own linter, and in time. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { startedService } from '../control/control.suite.js';
+import { CAUSES, ENDINGS, REFUSALS } from '../core/meters.js';
+import { Metrics } from './metrics.js';
+
+const promtool = spawnSync('promtool', ['--version']).error === undefined;
+
+test('Metrics tells of each server what the shared tables hold', async (t) => {
+  const { service, plane } = await startedService(t);
+  const { meters } = plane.servers;
+  plane.servers.tryEnter(1, 0, 0);
+  plane.servers.addSent(1, 1000);
+  plane.servers.addReceived(1, 5_000_000_000);
+  plane.servers.addConnect(1);
+  meters.connected(1, 3);
+  meters.connected(1, 40);
+  meters.sessionEnded(1, ENDINGS.indexOf('idle'), 2500);
+  meters.connectFailed(0, CAUSES.indexOf('timeout'), 110, 1);
+  meters.accepted();
+  meters.refused(REFUSALS.indexOf('denied'));
+  await service.execute('server 0 blacklist 7', 'unix');
+  await service.execute('drain 1', 'unix');
+
+  const lines = String(await new Metrics(service).read()).split('\n');
+  const one = 'server="1",address="127.0.0.1:8002"';
+  for (const line of [
+    'pen_server_up{server="0",address="127.0.0.1:8001"} 0',
+    'pen_server_blacklist_seconds{server="0",address="127.0.0.1:8001"} 7',
+    'pen_server_connect_failures_total{cause="timeout",server="0",address="127.0.0.1:8001"} 1',
+    `pen_server_draining{${one}} 1`,
+    `pen_server_up{${one}} 0`,
+    `pen_server_connections{${one}} 1`,
+    `pen_server_sent_bytes_total{${one}} 1000`,
+    `pen_server_received_bytes_total{${one}} 5000000000`,
+    `pen_server_connect_duration_seconds_bucket{le="0.002",${one}} 0`,
+    `pen_server_connect_duration_seconds_bucket{le="0.005",${one}} 1`,
+    `pen_server_connect_duration_seconds_bucket{le="+Inf",${one}} 2`,
+    `pen_server_connect_duration_seconds_sum{${one}} 0.043`,
+    `pen_server_connect_duration_seconds_count{${one}} 2`,
+    `pen_server_sessions_total{ending="idle",${one}} 1`,
+    `pen_server_session_duration_seconds_sum{${one}} 2.5`,
+    'pen_build_info{version="1.2.3",engine="node",algorithm="roundrobin"} 1',
+  ]) {
+    assert(lines.includes(line), `missing: ${line}`);
+  }
+  assert(lines.some((line) => /^pen_listener_accepted_total\{listener="127\.0\.0\.1:\d+"\} 1$/.test(line)));
+  assert(lines.some((line) => /^pen_listener_refused_total\{listener=".*",cause="denied"\} 1$/.test(line)));
+});
+
+test('Metrics shows no empty row, and text from outside only as a label value', async (t) => {
+  const { service } = await startedService(t);
+  await service.execute('server 0 address /tmp/a"b\\c', 'unix');
+  await service.execute('server 3 address 127.0.0.1 port 9', 'unix');
+  const text = String(await new Metrics(service).read());
+  assert(!text.includes('server="2"'));
+  assert(text.includes('pen_server_up{server="3",address="127.0.0.1:9"} 1'));
+  assert(text.includes('pen_server_up{server="0",address="/tmp/a\\"b\\\\c"} 1'));
+});
+
+test('promtool finds nothing to mend', { skip: !promtool && 'no promtool here (Debian: prometheus)' }, async (t) => {
+  const { service } = await startedService(t);
+  const checked = spawnSync('promtool', ['check', 'metrics'], { input: await new Metrics(service).read() });
+  const complaints = checked.stdout.toString() + checked.stderr.toString();
+  assert.equal(
+    complaints
+      .split('\n')
+      .filter((line) => line.includes('pen_'))
+      .join('\n'),
+    '',
+  );
+});
+
+test('dashboard and alert rules ask for metrics that there are', async (t) => {
+  const { service } = await startedService(t);
+  const known = new Set(
+    [...String(await new Metrics(service).read()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name),
+  );
+  for (const file of ['grafana-dashboard.json', 'alerts.yml']) {
+    const text = readFileSync(new URL(`../../../docs/monitoring/${file}`, import.meta.url), 'utf8');
+    const asked = [...text.matchAll(/\b(?:pen|nodejs|process)_[a-z0-9_]+/g)].map(([name]) =>
+      name.replace(/_(bucket|sum|count)$/, ''),
+    );
+    assert(asked.length > 5);
+    for (const name of asked) assert(known.has(name), `${file} asks for ${name}`);
+  }
+});
+
+for (const [what, ...args] of [
+  ['rules', 'check', 'rules', 'alerts.yml'],
+  ['configuration', 'check', 'config', 'prometheus.yml'],
+  ["rules' tests", 'test', 'rules', 'alerts-test.yml'],
+] as const) {
+  test(`promtool is content with the ${what} in docs/monitoring`, { skip: !promtool && 'no promtool here' }, () => {
+    const cwd = new URL('../../../docs/monitoring/', import.meta.url);
+    const { status, stdout, stderr } = spawnSync('promtool', args, { cwd });
+    assert.equal(status, 0, `${stdout}${stderr}`);
+  });
+}

@@ -1,0 +1,112 @@
+/**
+ * Prometheus metrics of a running pen. Nothing is counted here: each reading takes one snapshot of the shared tables, on the
+ * main thread, so that the workers never notice.
+ */
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Service } from '../control/service.js';
+import type { Summary } from '../control/statistics.js';
+import { addFamily, type Labels, type Sample } from './family.js';
+import { serverMetrics } from './server-metrics.js';
+import { threadCpuSeconds } from './thread-cpu.js';
+
+/**
+ * Of the process, so there is one of it. The library looks at the event loop a hundred times a second unless told otherwise;
+ * ten times tell as much of a thread that has little to do.
+ */
+let processRegistry: Registry | undefined;
+
+function processMetrics(): Promise<string> {
+  if (!processRegistry) {
+    processRegistry = new Registry();
+    collectDefaultMetrics({ register: processRegistry, eventLoopMonitoringPrecision: 100 });
+  }
+  return processRegistry.metrics();
+}
+
+export class Metrics {
+  readonly #service: Service;
+  readonly #registry = new Registry();
+  #summary!: Summary;
+
+  constructor(service: Service) {
+    this.#service = service;
+    this.#addBalancer();
+    this.#addListener();
+    this.#addWorkers();
+    this.#addDrops();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The text of one reading. */
+  async read(): Promise<Buffer> {
+    this.#summary = this.#service.summary();
+    const general = Buffer.from(`${await processMetrics()}${await this.#registry.metrics()}`);
+    return Buffer.concat([general, ...serverMetrics(this.#service.serverStatistics())]);
+  }
+
+  #addBalancer(): void {
+    this.#one('pen_build_info', 'gauge', 'Version, engine and algorithm of this pen', () => {
+      const { version, engine, algorithm } = this.#summary;
+      return [{ labels: { version, engine, algorithm }, value: 1 }];
+    });
+    const gauges: ReadonlyArray<readonly [string, string, (summary: Summary) => number]> = [
+      ['pen_connections', 'Connections in use', ({ connections }) => connections],
+      ['pen_connections_max', 'Connections at a time, at most', ({ connectionsMax }) => connectionsMax],
+      ['pen_idlers', 'Connections to servers that are kept ready', ({ idlers }) => idlers],
+      ['pen_clients', 'Clients remembered', ({ clients }) => clients],
+      ['pen_clients_max', 'Clients remembered at most', ({ clientsMax }) => clientsMax],
+    ];
+    for (const [name, help, value] of gauges) this.#one(name, 'gauge', help, () => [{ value: value(this.#summary) }]);
+  }
+
+  #addListener(): void {
+    const listener = (labels: Labels, value: number): Sample => ({
+      labels: { listener: this.#summary.listen, ...labels },
+      value,
+    });
+    this.#one('pen_listener_accepted_total', 'counter', 'Connections accepted', () => [
+      listener({}, this.#summary.accepted),
+    ]);
+    this.#one('pen_listener_accept_failures_total', 'counter', 'Accepts that failed for want of resources', () => [
+      listener({}, this.#summary.acceptFailures),
+    ]);
+    this.#one('pen_listener_refused_total', 'counter', 'Clients turned away, by cause', () =>
+      Object.entries(this.#summary.refusals).map(([cause, count]) => listener({ cause }, count)),
+    );
+  }
+
+  /** What is not passed on without having been a connection. */
+  #addDrops(): void {
+    const [name, help] =
+      this.#service.engine === 'xdp'
+        ? ['pen_dsr_dropped_packets_total', 'Packets for the VIP that were dropped, by reason']
+        : ['pen_udp_dropped_datagrams_total', 'Datagrams that were not passed on, by reason'];
+    this.#one(name, 'counter', help, () =>
+      Object.entries(this.#summary.drops).map(([reason, value]) => ({ labels: { reason }, value })),
+    );
+    this.#one(
+      'pen_transparent_connections_total',
+      'counter',
+      'What went otherwise than transparent asks, by what',
+      () =>
+        Object.entries(this.#summary.transparency ?? {}).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    );
+  }
+
+  #addWorkers(): void {
+    this.#one('pen_workers', 'gauge', 'Worker threads', () => [{ value: this.#summary.threads }]);
+    this.#one('pen_worker_cpu_seconds_total', 'counter', 'CPU time of each worker thread', () =>
+      this.#service.dataPlane.workers().flatMap(({ place, thread }) => {
+        const value = threadCpuSeconds(thread);
+        return value === undefined ? [] : [{ labels: { worker: String(place) }, value }];
+      }),
+    );
+  }
+
+  #one(name: string, type: 'counter' | 'gauge', help: string, samples: () => readonly Sample[]): void {
+    addFamily(this.#registry, { name, type, help }, samples);
+  }
+}
