@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { startedService } from '../control/control.suite.js';
+import { type MemoryDataPlane, startedService } from '../control/control.suite.js';
 import { CAUSES, ENDINGS, REFUSALS } from '../core/meters.js';
 import { Metrics } from './metrics.js';
 
@@ -74,11 +74,43 @@ test('promtool finds nothing to mend', { skip: !promtool && 'no promtool here (D
   );
 });
 
-test('dashboard and alert rules ask for metrics that there are', async (t) => {
-  const { service } = await startedService(t);
-  const known = new Set(
-    [...String(await new Metrics(service).read()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name),
+/** As with direct server return: server 0 answers on its link, server 1 does not. */
+function returnDirectly(plane: MemoryDataPlane): void {
+  const counts = { slots: 7, packets: 12, bytes: 3400, flows: 5 };
+  const address = [0, 0, 0xffff, 0x7f000001] as const;
+  const reals = [
+    { server: 0, address, mac: '02:00:00:00:00:01', state: 'in-service', ...counts },
+    { server: 1, address, mac: '', state: 'silent', ...counts },
+  ];
+  const frames = { reals: () => reals, describe: async () => '', explain: () => '' };
+  Object.assign(plane, { engine: 'xdp', frames, drops: () => [['acl', 3]] });
+}
+
+test('Metrics tells who answers and what was sent on with direct server return', async (t) => {
+  const { service, plane } = await startedService(t);
+  returnDirectly(plane);
+  const lines = String(await new Metrics(service).read()).split('\n');
+  for (const line of [
+    'pen_dsr_answers{server="0",address="127.0.0.1:8001"} 1',
+    'pen_dsr_answers{server="1",address="127.0.0.1:8002"} 0',
+    'pen_dsr_packets_total{server="0",address="127.0.0.1:8001"} 12',
+    'pen_dsr_flows_total{server="1",address="127.0.0.1:8002"} 5',
+    'pen_dsr_dropped_packets_total{reason="acl"} 3',
+    'pen_server_up{server="1",address="127.0.0.1:8002"} 0',
+  ]) {
+    assert(lines.includes(line), `missing: ${line}`);
+  }
+  assert.deepEqual(
+    service.serverStatistics().map(({ state }) => state),
+    ['up', 'silent'],
   );
+});
+
+test('dashboard and alert rules ask for metrics that there are', async (t) => {
+  const [proxy, direct] = [await startedService(t), await startedService(t)];
+  returnDirectly(direct.plane);
+  const texts = await Promise.all([proxy, direct].map(({ service }) => new Metrics(service).read()));
+  const known = new Set([...texts.join('\n').matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));
   for (const file of ['grafana-dashboard.json', 'alerts.yml']) {
     const text = readFileSync(new URL(`../../../docs/monitoring/${file}`, import.meta.url), 'utf8');
     const asked = [...text.matchAll(/\b(?:pen|nodejs|process)_[a-z0-9_]+/g)].map(([name]) =>
