@@ -15,18 +15,19 @@ import { printReplies, Script, type ScriptReply } from './config-file.js';
 import { configurationText } from './configuration-text.js';
 import { admitsStrangers, isLoopback, LOOPBACK_V4 } from './control-access.js';
 import { ControlServer } from './control-server.js';
-import { Draft, emptySetup, type Floors, isUnspecified, type Setup } from './draft.js';
+import { Draft, emptySetup, type Floors, type Setup } from './draft.js';
 import { CommandError, ConfigurationError, causeOf } from './errors.js';
 import { named, parseLine } from './language.js';
 import { listenCause } from './listen-cause.js';
 import { Observer } from './observer.js';
+import { isSame, published, replacedSlots } from './published.js';
 import { replaceFile } from './replace-file.js';
 import { resolveListen, resolveListenOrVip, resolveServer } from './resolve.js';
+import { setupProblems } from './setup-problems.js';
 import { type Moment, takeServers, takeStatistics, takeSummary } from './snapshot.js';
 import type { ServerStatistics, Statistics, Summary } from './statistics.js';
 import { statisticsLines, statisticsPage } from './statistics-page.js';
 import { TransparencyWatch } from './transparency-watch.js';
-import { udpProblems } from './udp-check.js';
 
 /** A name server may keep a command waiting longer than anybody waits for the end. */
 const STOP_PATIENCE_MS = 1_000;
@@ -199,11 +200,7 @@ export class Service {
       problems.push({ text: 'nowhere to listen (give LISTEN, or "listen" in the file)', isUsage: true });
     }
     const setup = whole.finish();
-    const problem = portProblem(setup) ?? directProblem(setup);
-    if (problem) problems.push({ text: problem, isUsage: true });
-    for (const text of udpProblems(setup)) problems.push({ text, isUsage: true });
-    const open = adminProblem(setup);
-    if (open) problems.push({ text: `admin: ${open}`, isUsage: true });
+    for (const text of setupProblems(setup)) problems.push({ text, isUsage: true });
     if (problems.length > 0) throw new ConfigurationError(problems);
     this.#fileText = file.text;
     this.#replies = replies;
@@ -400,12 +397,10 @@ export class Service {
     const was = this.#setup;
     const setup = draft.finish();
     const { dataPlane } = this;
-    const problem = portProblem(setup) ?? directProblem(setup) ?? udpProblems(setup)[0];
+    const [problem] = setupProblems(setup);
     if (problem !== undefined) throw new CommandError(problem);
     if (this.#control) requireGuarded(this.#control.endpoint, setup);
-    const open = adminProblem(setup);
-    if (open) throw new CommandError(open);
-    const isMoved = !isSameDoor(was.admin, setup.admin);
+    const isMoved = !isSame(was.admin?.endpoint, setup.admin?.endpoint);
     const door = isMoved && setup.admin ? await this.#options.openAdmin(setup.admin.endpoint, this) : undefined;
     if (setup.listen && setup.listen !== was.listen && !isSame(setup.listen.endpoint, was.listen?.endpoint)) {
       try {
@@ -482,18 +477,6 @@ export class Service {
   }
 }
 
-/** What is wrong with a listening address without a port, if it must have one. */
-function portProblem({ listen, dsrInterface }: Pick<Setup, 'listen' | 'dsrInterface'>): string | undefined {
-  if (!listen?.isPortless || dsrInterface !== undefined) return undefined;
-  return `'${listen.text}' has no port (write HOST:PORT)`;
-}
-
-/** What cannot be had together with direct server return. */
-function directProblem({ configuration, dsrInterface }: Setup): string | undefined {
-  if (dsrInterface === undefined || !isTransparent(configuration.settings)) return undefined;
-  return 'transparent is for the proxy: with dsr_if servers see their clients anyway (leave it out)';
-}
-
 /** LISTEN and SERVER... of the command line. */
 async function placeOperands(draft: Draft, commandLine: CommandLine, script: Script): Promise<void> {
   const { listen, servers } = commandLine;
@@ -523,39 +506,6 @@ function requireGuarded(endpoint: Endpoint, { configuration }: Setup): void {
   );
 }
 
-/** What is wrong if other hosts could command pen without a token. */
-function adminProblem({ admin, adminToken }: Setup): string | undefined {
-  if (!admin || adminToken || admin.endpoint.kind === 'unix' || isLoopback(admin.endpoint)) return undefined;
-  return `'${admin.text}' would be open to other hosts (set admin_token FILE first)`;
-}
-
-function isSameDoor(a: Setup['admin'], b: Setup['admin']): boolean {
-  return a === b || (a !== undefined && b !== undefined && isSame(a.endpoint, b.endpoint));
-}
-
 function controlAclOf({ configuration }: Setup): Acl {
   return new Acl(configuration.acls[configuration.settings.controlAcl] ?? []);
-}
-
-/** What the data plane gets: a row whose address is 0.0.0.0 keeps its port for people, but is empty for traffic. */
-function published(configuration: Configuration): Configuration {
-  if (!configuration.servers.some((server) => isUnspecified(server.endpoint))) return configuration;
-  const servers = configuration.servers.map((server) =>
-    isUnspecified(server.endpoint) ? { ...server, endpoint: undefined } : server,
-  );
-  return { ...configuration, servers };
-}
-
-/** Rows that have got another address: what was learnt about the old one does not count against it. */
-function replacedSlots(was: Setup, now: Setup): number[] {
-  const before = was.configuration.servers;
-  if (now.configuration.servers === before) return [];
-  return now.configuration.servers.flatMap(({ endpoint }, slot) => {
-    const old = before[slot]?.endpoint;
-    return old && endpoint && old !== endpoint && !isSame(old, endpoint) ? [slot] : [];
-  });
-}
-
-function isSame(a: Endpoint, b: Endpoint | undefined): boolean {
-  return b !== undefined && formatEndpoint(a) === formatEndpoint(b);
 }

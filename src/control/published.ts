@@ -1,0 +1,27 @@
+/** From one Setup to the next, as the data plane is told. */
+import { type Endpoint, formatEndpoint } from '../core/address.js';
+import type { Configuration } from '../core/configuration.js';
+import { isUnspecified, type Setup } from './draft.js';
+
+/** What the data plane gets: a row whose address is 0.0.0.0 keeps its port for people, but is empty for traffic. */
+export function published(configuration: Configuration): Configuration {
+  if (!configuration.servers.some((server) => isUnspecified(server.endpoint))) return configuration;
+  const servers = configuration.servers.map((server) =>
+    isUnspecified(server.endpoint) ? { ...server, endpoint: undefined } : server,
+  );
+  return { ...configuration, servers };
+}
+
+/** Rows that have got another address: what was learnt about the old one does not count against it. */
+export function replacedSlots(was: Setup, now: Setup): number[] {
+  const before = was.configuration.servers;
+  if (now.configuration.servers === before) return [];
+  return now.configuration.servers.flatMap(({ endpoint }, slot) => {
+    const old = before[slot]?.endpoint;
+    return old && endpoint && old !== endpoint && !isSame(old, endpoint) ? [slot] : [];
+  });
+}
+
+export function isSame(a: Endpoint | undefined, b: Endpoint | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && formatEndpoint(a) === formatEndpoint(b));
+}

@@ -1,0 +1,30 @@
+/** What is wrong with a Setup as a whole, however each of its parts was put: checked before any of it is applied. */
+import { isTransparent } from '../core/configuration.js';
+import { isLoopback } from './control-access.js';
+import type { Setup } from './draft.js';
+import { udpProblems } from './udp-check.js';
+
+/** A line each; none if the Setup can be had. */
+export function setupProblems(setup: Setup): string[] {
+  return [portProblem(setup), directProblem(setup), adminProblem(setup)]
+    .filter((problem) => problem !== undefined)
+    .concat(udpProblems(setup));
+}
+
+/** A listening address without a port, if it must have one. */
+function portProblem({ listen, dsrInterface }: Setup): string | undefined {
+  if (!listen?.isPortless || dsrInterface !== undefined) return undefined;
+  return `'${listen.text}' has no port (write HOST:PORT)`;
+}
+
+/** What cannot be had together with direct server return. */
+function directProblem({ configuration, dsrInterface }: Setup): string | undefined {
+  if (dsrInterface === undefined || !isTransparent(configuration.settings)) return undefined;
+  return 'transparent is for the proxy: with dsr_if servers see their clients anyway (leave it out)';
+}
+
+/** Other hosts must not command pen without a token. */
+function adminProblem({ admin, adminToken }: Setup): string | undefined {
+  if (!admin || adminToken || admin.endpoint.kind === 'unix' || isLoopback(admin.endpoint)) return undefined;
+  return `other hosts could command pen at '${admin.text}' (set admin_token FILE first)`;
+}
