@@ -1,18 +1,24 @@
-/** The kernel's half: maps made, program loaded, attached to the interface. What it did is undone by `close`. */
+/**
+ * What handles the packets: tables that the controller writes, and something at the interface that obeys them. Here the
+ * kernel's: maps made, program loaded, attached. What it did is undone by `close`.
+ */
 import { BpfError, Program, XdpLink, type XdpMode } from '../bpf/index.js';
 import { BpfTables, createMaps } from './bpf-tables.js';
 import { DsrError } from './errors.js';
 import type { Dimensions, ProgramOptions } from './layout.js';
 import { dsrProgram } from './program/program.js';
+import type { ControlTables, PathTables } from './tables.js';
 
 export interface Path {
-  readonly tables: BpfTables;
-  readonly mode: XdpMode;
+  /** Read as PathTables they are looked at, never changed. */
+  readonly tables: ControlTables & PathTables;
+  /** For the log, and `penctl dsr`. */
+  readonly mode: string;
   /** Why that mode, for the log. */
   readonly modeReason: string;
   /** False once the interface has gone, or somebody has taken the program off it. */
   readonly isAttached: boolean;
-  /** Puts a program in place, between two frames, that is made for these options and the VIPs that there are now. */
+  /** Makes it the faster for these options and the VIPs that there are now; obeying the tables does not depend on it. */
   specialise(options: ProgramOptions): void;
   close(): void;
 }
