@@ -74,7 +74,10 @@ export interface Engine {
    * The engine owns the descriptor. Only where sockets are descriptors.
    */
   adopt(descriptor: number, endpoint: Endpoint): number;
-  /** What the listener is bound to (the port that was chosen for port 0). */
+  /**
+   * What a listener is bound to (the port that was chosen for port 0), or this host's end of a connected socket; a
+   * Unix socket with an empty path where that is gone or has no name. Not for the hot path.
+   */
   boundTo(listener: number): Endpoint;
   /**
    * Lets the listener report that many more clients (added to what is left of earlier grants), at most `batch` of

@@ -70,7 +70,8 @@ export class NodeEngine implements Engine {
   }
 
   boundTo(listener: number): Endpoint {
-    return this.#listener(listener).boundTo();
+    const entry = this.#entries[listener];
+    return entry instanceof NodeSocket ? entry.boundTo() : this.#listener(listener).boundTo();
   }
 
   grantAccept(listener: number, clients: number, batch: number): void {

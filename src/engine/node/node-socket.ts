@@ -13,6 +13,7 @@
  *                                 epoll_ctl. What arrives in between is held: one chunk, never more.
  */
 import net from 'node:net';
+import { type Endpoint, ipEndpoint, parseIp } from '../../core/address.js';
 import { errnoOfError, handleOf, type NativeHandle } from './native-handle.js';
 
 export interface SocketOwner {
@@ -82,6 +83,12 @@ export class NodeSocket extends net.Socket {
 
   get isOpen(): boolean {
     return this.#lifecycle === OPEN;
+  }
+
+  /** This host's end. */
+  boundTo(): Endpoint {
+    const words = parseIp(this.localAddress ?? '');
+    return words === undefined ? { kind: 'unix', path: '' } : ipEndpoint(words, this.localPort ?? 0);
   }
 
   startReading(): void {
