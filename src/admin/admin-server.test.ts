@@ -133,7 +133,7 @@ type WrongRequest = readonly [name: string, command: string, body: unknown, stat
 
 const wrongRequests: readonly WrongRequest[] = [
   ['an unknown command', 'format', {}, 404, /no such command/],
-  ['a command of later', 'http', {}, 404, /no such command/],
+  ['a command of later', 'ascii', {}, 404, /no such command/],
   ['a wrong argument', 'server', { arguments: [0, 'weight', 'x'] }, 400, /^server: expected a number/],
   ['two words in one', 'server', { arguments: ['0 weight 5'] }, 400, /one word/],
   ['a line break', 'blacklist', { arguments: ['5\nexit'] }, 400, /one word/],

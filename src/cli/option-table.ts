@@ -33,7 +33,7 @@ export const OPTIONS: readonly OptionRow[] = [
   later('E', 'FILE', 'TLS is', 'certificate (with key), PEM'),
   text('F', 'FILE', 'configFile', 'configuration file in penctl language, read again on HUP'),
   later('G', 'FILE', 'TLS is', 'file of CA certificates for clients'),
-  later('H', undefined, 'HTTP headers are', 'add X-Forwarded-For and X-Forwarded-Proto to HTTP requests'),
+  toggle('H', 'http', 'add X-Forwarded-For and X-Forwarded-Proto to HTTP requests'),
   later('K', 'FILE', 'TLS is', 'key, PEM'),
   later('L', 'PROTOCOL', 'TLS is', 'ssl23, ssl3 or tls1'),
   obsolete('N', undefined, 'use -h with -r'),

@@ -141,7 +141,6 @@ describe('parseOptions refuses', () => {
     ['-i pen', '-i: the Windows service is not available yet', windows],
     ['-i pen 80 www1', '-i: the Windows service is not available yet'],
     ['-a 80 www1', '-a: debugging dumps are not available yet'],
-    ['-H 80 www1', '-H: HTTP headers are not available yet'],
     ['-l pen.log 80 www1', '-l: the connection log is not available yet'],
     ['-A ca 443 www1', '-A: TLS is not available yet'],
     ['-E cert.pem 443 www1', '-E: TLS is not available yet'],

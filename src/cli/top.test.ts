@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Meters } from '../core/meters.js';
 import { paintFor } from './paint.js';
 import { type Reading, topScreen } from './top.js';
 
@@ -32,7 +33,7 @@ function reading(timeMs: number, accepted: number, servers: Reading['servers']):
     tracking: true,
   };
   const table = { connections: 6, connectionsMax: 500, idlers: 0, clients: 4, clientsMax: 2048, acceptFailures: 0 };
-  const refusals = { denied: 1, no_server: 2, full: 0 };
+  const refusals = { ...new Meters(Meters.allocate()).refusals(), denied: 1, no_server: 2 };
   const rest = { protocol: 'tcp' as const, transparency: undefined, drops: {} };
   return { ...rest, timeMs, uptimeSec: 90_061, ...setup, ...table, stubborn: false, accepted, refusals, servers };
 }

@@ -25,12 +25,12 @@ export function topScreen(
     .map((server, at) => ({ server, rate: rates[at] as (typeof rates)[number] }))
     .filter(({ server }) => server.state !== 'empty');
   const widest = Math.max(7, ...rows.map(({ server }) => endpointText(server).length));
-  const { denied, no_server, full } = now.refusals;
+  const turnedAway = Object.values(now.refusals).reduce((total, count) => total + count, 0);
   const choice = `${now.algorithm}${now.tracking ? ' + tracking' : ''}`;
   const head = [
     `pen ${now.version}  ${now.listen}  ${now.engine} x ${now.threads}  ${choice}  up ${duration(now.uptimeSec)}`,
     `connections ${now.connections} of ${now.connectionsMax}   new ${perSecond((now.accepted - before.accepted) / seconds)}/s` +
-      `   clients ${now.clients} of ${now.clientsMax}   turned away ${denied + no_server + full}`,
+      `   clients ${now.clients} of ${now.clientsMax}   turned away ${turnedAway}`,
     '',
   ];
   const titles = `${'server'.padEnd(9)} ${'address'.padEnd(widest)}  ${'share'.padEnd(BAR + 5)} ${'conn'.padStart(6)} ${'new/s'.padStart(7)} ${'to/s'.padStart(9)} ${'from/s'.padStart(9)}  state`;

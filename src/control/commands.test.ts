@@ -139,7 +139,7 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
     ['server 0 acl 12', "error: server: expected a number from 0 to 9, got '12'\n"],
     [
       'server 0 max 3 foo 4',
-      "error: server: expected acl, address, port, max, hard, blacklist, weight or prio, got 'foo'\n",
+      "error: server: expected acl, address, port, max, hard, blacklist, weight, prio, proxy or name, got 'foo'\n",
     ],
     ['server 0 max', 'error: server: expected a number from 0 to 2147483647, got nothing\n'],
     ['server 0 port 65536', 'error: server: port 65536 is out of range (0 to 65535)\n'],
@@ -224,8 +224,41 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
     ['no transparent port', ''],
     ['no transparent maybe', "error: no transparent: expected port, strict or listen, got 'maybe'\n"],
   ],
+  'http, peek and PROXY headers': [
+    ['http', ''],
+    ['http trust 3', ''],
+    ['http trust', 'error: http: expected a number from 0 to 9, got nothing\n'],
+    ['http trust 10', "error: http: expected a number from 0 to 9, got '10'\n"],
+    ['http forwarded', ''],
+    ['http sideways', "error: http: expected trust or forwarded, got 'sideways'\n"],
+    ['no http trust 3', "error: no http: unexpected '3' (usage: no http [trust|forwarded])\n"],
+    ['no http trust', ''],
+    ['no http', ''],
+    ['peek', ''],
+    ['no peek', ''],
+    ['head_timeout', '10\n'],
+    ['head_timeout 3', '3\n'],
+    ['proxy_acl', '-1\n'],
+    ['proxy_acl 0', '0\n'],
+    ['proxy_acl 10', "error: proxy_acl: expected a number from -1 to 9, got '10'\n"],
+    [
+      'refusals',
+      'denied 0\nno_server 0\nfull 0\nbad_request 0\nhead_too_large 0\nhead_too_slow 0\nbad_proxy_header 0\nno_proxy_header 0\npeek_too_slow 0\npeek_too_long 0\n',
+    ],
+    ['server 0 proxy v2 name www.example.com,*.EXAMPLE.com', ''],
+    ['server 0 name *', ''],
+    ['server 0 proxy v3', "error: server: expected v1, v2 or off, got 'v3'\n"],
+    [
+      'server 0 name a..b',
+      "error: server: 'a..b' is no name of a host (write www.example.com, *.example.com, or * for any)\n",
+    ],
+    [
+      'server 0 name www.*.com',
+      "error: server: 'www.*.com' is no name of a host (write www.example.com, *.example.com, or * for any)\n",
+    ],
+  ],
   'what is not built yet says so': [
-    ...['ascii', 'http', 'peek'].flatMap((word): Exchange[] => [
+    ...['ascii'].flatMap((word): Exchange[] => [
       [word, `error: ${word}: not available yet\n`],
       [`no ${word}`, ''],
     ]),

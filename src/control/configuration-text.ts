@@ -1,7 +1,7 @@
 /** A Setup in penctl language: reading the text gives the same Setup again, every setting of it. */
 import type { AclEntry } from '../core/acl.js';
 import { formatIp, type IpWords, isV4 } from '../core/address.js';
-import { emptySlot, type ServerSpec, type Settings } from '../core/configuration.js';
+import { emptySlot, NONE, type ServerSpec, type Settings } from '../core/configuration.js';
 import { describeSpare, hostOf } from './commands/servers.js';
 import type { Setup } from './draft.js';
 import { CommandError } from './errors.js';
@@ -20,12 +20,18 @@ const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => st
   dummy: toggle('dummy'),
   fastClose: (side) => `tcp_fastclose ${side}`,
   hash: toggle('hash'),
+  headTimeoutSec: number('head_timeout'),
+  http: toggle('http'),
+  httpForwarded: toggle('http forwarded'),
+  httpTrust: (acl) => (acl === NONE ? 'no http trust' : `http trust ${acl}`),
   idleTimeoutSec: number('idle_timeout'),
   idlers: number('idlers'),
   keepalive: toggle('keepalive'),
   listenBacklog: number('listen_backlog'),
   pendingMax: number('pending_max'),
+  peek: toggle('peek'),
   prio: toggle('prio'),
+  proxyAcl: number('proxy_acl'),
   roundRobin: toggle('roundrobin'),
   source: (endpoint) => `source ${endpoint?.kind === 'ip' ? formatIp(endpoint.address) : '0.0.0.0'}`,
   stubborn: toggle('stubborn'),
@@ -102,10 +108,11 @@ function prefixLength(mask: IpWords): number {
 
 /** An empty row has the address that empties it, so that it wins over a row of the command line. */
 function serverLine(spec: ServerSpec, slot: number): string {
-  const { endpoint, acl, max, hard, weight, prio } = spec;
+  const { endpoint, acl, max, hard, weight, prio, proxy, names } = spec;
   const port = endpoint?.kind === 'unix' ? '' : ` port ${endpoint?.port ?? 0}`;
   const address = `address ${sayable(hostOf(endpoint))}${port}`;
-  return `server ${slot} acl ${acl} ${address} max ${max} hard ${hard} weight ${weight} prio ${prio}`;
+  const limits = `max ${max} hard ${hard} weight ${weight} prio ${prio}`;
+  return `server ${slot} acl ${acl} ${address} ${limits} proxy ${proxy} name ${names.join() || '*'}`;
 }
 
 function spareLine(word: string, spec: ServerSpec | undefined): string {

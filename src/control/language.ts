@@ -10,6 +10,7 @@ import { adminCommands } from './commands/admin.js';
 import { connectionCommands } from './commands/connections.js';
 import { dsrCommands } from './commands/dsr.js';
 import { fileCommands } from './commands/files.js';
+import { httpCommands } from './commands/http.js';
 import { laterCommands } from './commands/later.js';
 import { lookingCommands } from './commands/looking.js';
 import { networkCommands } from './commands/network.js';
@@ -42,6 +43,7 @@ export const commands: readonly Command[] = [
   ...aclCommands,
   ...connectionCommands,
   ...udpCommands,
+  ...httpCommands,
   ...networkCommands,
   ...transparentCommands,
   ...dsrCommands,

@@ -15,7 +15,7 @@ import {
   parseServer,
   splitHostPort,
 } from '../core/address.js';
-import type { ServerSpec } from '../core/configuration.js';
+import { emptySlot, type ServerSpec } from '../core/configuration.js';
 import type { ListenAddress } from './draft.js';
 import { CommandError, causeOf, quoted } from './errors.js';
 
@@ -101,13 +101,13 @@ export async function resolveServer(text: string, listen: Endpoint | undefined):
   const parsed = parseServer(path === undefined ? text : `socket${text.slice(path.length)}`);
   if (typeof parsed === 'string') throw new CommandError(`${quoted(text)}: ${parsed}`);
   const { host, port, max, hard, weight, prio } = parsed;
-  const limits = { max, hard, weight, prio, acl: 0 };
-  if (path !== undefined) return { endpoint: unixEndpoint(path), ...limits };
+  const limits = { ...emptySlot, max, hard, weight, prio };
+  if (path !== undefined) return { ...limits, endpoint: unixEndpoint(path) };
   if (port === undefined && listen?.kind !== 'ip') {
     throw new CommandError(`${quoted(text)} has no port (write HOST:PORT)`);
   }
   const number = port === undefined && listen?.kind === 'ip' ? listen.port : await resolvePort(port ?? '');
-  return { endpoint: ipEndpoint(await resolveHost(host), number), ...limits };
+  return { ...limits, endpoint: ipEndpoint(await resolveHost(host), number) };
 }
 
 /** A Unix socket; throws CommandError if the kernel could not hold the path (unix(7): 108 bytes with the NUL). */

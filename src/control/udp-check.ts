@@ -1,4 +1,5 @@
 /** What cannot be had together with UDP, so that nothing is accepted and ignored. */
+import { byteSetting } from '../core/configuration.js';
 import { isUnspecified, type Setup } from './draft.js';
 
 /** The problems of a Setup that balances UDP, a line each. */
@@ -15,6 +16,8 @@ export function udpProblems({ configuration, listen }: Setup): string[] {
     problems.push('transparent listen of UDP needs a wildcard address to listen on (0.0.0.0:PORT or :::PORT)');
   }
   if (settings.dummy) problems.push('dummy is for TCP, not for UDP');
+  const bytes = byteSetting(configuration);
+  if (bytes !== undefined) problems.push(`${bytes} is for TCP, not for UDP`);
   if (settings.idlers > 0) problems.push('idlers are TCP connections, UDP has none');
   return problems;
 }

@@ -25,6 +25,7 @@ export const LATER = -2;
 
 /** What a server is shown of the client: nothing, its address, or its address and port. */
 export type Transparent = 'off' | 'address' | 'port';
+export type ProxyVersion = 'off' | 'v1' | 'v2';
 
 export type FastClose = 'off' | 'up' | 'down' | 'both';
 
@@ -39,6 +40,10 @@ export interface ServerSpec {
   readonly prio: number;
   /** Index of the ACL that says which clients it serves; an empty list admits all. */
   readonly acl: number;
+  /** Connections to it begin with a PROXY header. */
+  readonly proxy: ProxyVersion;
+  /** With `peek`, clients that ask for one of these names are its: lower case, `*.domain` covers what ends so; none = all others. */
+  readonly names: readonly string[];
 }
 
 export interface Settings {
@@ -54,6 +59,14 @@ export interface Settings {
   readonly dummy: boolean;
   readonly fastClose: FastClose;
   readonly hash: boolean;
+  /** Seconds that the head of a request, a PROXY header or the bytes of `peek` may take, 0 = any time. */
+  readonly headTimeoutSec: number;
+  /** Requests say who their client is. */
+  readonly http: boolean;
+  /** ... in a Forwarded field too. */
+  readonly httpForwarded: boolean;
+  /** ACL of the clients that are believed what they say of theirs, NONE = nobody. */
+  readonly httpTrust: number;
   /** Seconds without a byte in either direction after which a connection is closed, 0 = never. */
   readonly idleTimeoutSec: number;
   /** Connections to servers that are kept open ahead of demand. */
@@ -62,7 +75,11 @@ export interface Settings {
   readonly listenBacklog: number;
   /** Connects in progress to one server beyond which it takes no new client. */
   readonly pendingMax: number;
+  /** The first bytes of a client choose among the names of the servers. */
+  readonly peek: boolean;
   readonly prio: boolean;
+  /** ACL of the clients that begin with a PROXY header, NONE = nobody. */
+  readonly proxyAcl: number;
   readonly roundRobin: boolean;
   /** Local address for connections to servers, undefined = the kernel's choice. */
   readonly source: Endpoint | undefined;
@@ -113,12 +130,18 @@ export const defaultSettings: Settings = {
   dummy: false,
   fastClose: 'off',
   hash: false,
+  headTimeoutSec: 10,
+  http: false,
+  httpForwarded: false,
+  httpTrust: NONE,
   idleTimeoutSec: 0,
   idlers: 0,
   keepalive: false,
   listenBacklog: 511,
   pendingMax: 100,
+  peek: false,
   prio: false,
+  proxyAcl: NONE,
   roundRobin: false,
   source: undefined,
   stubborn: false,
@@ -136,7 +159,16 @@ export const defaultSettings: Settings = {
   weight: false,
 };
 
-export const emptySlot: ServerSpec = { endpoint: undefined, max: 0, hard: 0, weight: 0, prio: 0, acl: 0 };
+export const emptySlot: ServerSpec = {
+  endpoint: undefined,
+  max: 0,
+  hard: 0,
+  weight: 0,
+  prio: 0,
+  acl: 0,
+  proxy: 'off',
+  names: [],
+};
 
 export const emptyConfiguration: Configuration = {
   settings: defaultSettings,
@@ -149,4 +181,12 @@ export const emptyConfiguration: Configuration = {
 /** Whether connections or the listener may have addresses that are not this host's, which takes a privilege. */
 export function isTransparent({ transparent, transparentListen }: Settings): boolean {
   return transparent !== 'off' || transparentListen;
+}
+
+/** The first setting that concerns the bytes of a TCP connection, as its command says it; undefined if there is none. */
+export function byteSetting({ settings, servers }: Configuration): string | undefined {
+  if (settings.http) return 'http';
+  if (settings.peek) return 'peek';
+  if (settings.proxyAcl !== NONE) return 'proxy_acl';
+  return servers.some(({ proxy }) => proxy !== 'off') ? 'server N proxy' : undefined;
 }

@@ -25,9 +25,33 @@ export type Cause = (typeof CAUSES)[number];
 export const ENDINGS = ['closed', 'broken', 'idle', 'ordered'] as const;
 export type Ending = (typeof ENDINGS)[number];
 
-/** Why clients are turned away. `denied`: by client_acl; `no_server`: none takes them; `full`: no row for them. */
-export const REFUSALS = ['denied', 'no_server', 'full'] as const;
+/** Why clients are turned away. */
+export const REFUSALS = [
+  /** By client_acl. */
+  'denied',
+  /** None takes them. */
+  'no_server',
+  /** No row for them. */
+  'full',
+  /** What came was no HTTP request, or one that can be read in two ways (answered 400). */
+  'bad_request',
+  /** The head of a request was longer than 15 kB (answered 431). */
+  'head_too_large',
+  /** ... or did not come within head_timeout (answered 408). */
+  'head_too_slow',
+  /** A proxy (proxy_acl) began with something else than a PROXY header. */
+  'bad_proxy_header',
+  /** ... or with no whole one within head_timeout. */
+  'no_proxy_header',
+  /** `peek`: the name of the server did not come within head_timeout. */
+  'peek_too_slow',
+  /** `peek`: the first 16 kB did not tell it. */
+  'peek_too_long',
+] as const;
 export type Refusal = (typeof REFUSALS)[number];
+
+/** Places in REFUSALS, for the hot path. */
+export const REFUSAL = Object.fromEntries(REFUSALS.map((name, i) => [name, i])) as Readonly<Record<Refusal, number>>;
 
 /** Counts a class, not cumulative, and what they sum up to. */
 export interface Times {

@@ -1,6 +1,6 @@
 /** What direct server return asks of a configuration; each failure is one line. */
 import { type Endpoint, formatEndpoint, formatIp, type IpEndpoint, type IpWords, parseIp } from '../core/address.js';
-import type { Configuration, ServerSpec } from '../core/configuration.js';
+import { byteSetting, type Configuration, type ServerSpec } from '../core/configuration.js';
 import { DsrError } from './errors.js';
 import { addressOf, MAX_REALS } from './reals.js';
 
@@ -31,6 +31,8 @@ export function requireServers(configuration: Configuration, vip: IpEndpoint): v
   const { servers, emergency, abuse } = configuration;
   if (servers.length > MAX_REALS)
     throw new DsrError(`cannot have ${servers.length} servers: ${MAX_REALS} are the most with dsr_if`);
+  const bytes = byteSetting(configuration);
+  if (bytes !== undefined) throw new DsrError(`${bytes} does not go with dsr_if (packets pass as they are)`);
   for (const [slot, spec] of servers.entries()) requireServer(`server ${slot}`, spec, vip);
   if (emergency) requireServer('emergency', emergency, vip);
   if (abuse) requireServer('abuse_server', abuse, vip);

@@ -8,6 +8,7 @@
  * - A buffer is a small integer too. `received` gives it to the handler, who must either `send` it (which
  *   gives it back, whatever the outcome) or `release` it. An idle socket holds no buffer.
  * - No operation calls the handler before it returns: completions come from the engine's own loop.
+ * - After the end of a stream `receive` tells of it again.
  * - At most one `receive` and one `send` may be outstanding on a socket; both may be at once.
  * - Errors are negative errno numbers (`-ECONNREFUSED`), as `sys/errno` spells them, on every platform.
  * - Hot path: positional numbers, no objects, closures or promises per operation.

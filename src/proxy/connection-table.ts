@@ -20,11 +20,15 @@ export const STATE = {
   dummy: 5,
   /** An idler whose connect is under way. */
   reaching: 6,
+  /** Its first bytes decide who it is or which server it gets. */
+  hearing: 7,
+  /** It is told why it is refused, and then closed. */
+  refusing: 8,
 } as const;
 
 const COLUMNS = {
   state: Uint8Array,
-  flags: Uint8Array,
+  flags: Uint16Array,
   peerPort: Uint16Array,
   clientSocket: Int32Array,
   serverSocket: Int32Array,
@@ -48,7 +52,7 @@ const IDLERS = 1;
 export class ConnectionTable {
   readonly state: Uint8Array;
   /** Bits of the relay, see relay.ts. */
-  readonly flags: Uint8Array;
+  readonly flags: Uint16Array;
   /** The client's address, four words a connection. */
   readonly peer: Int32Array;
   readonly peerPort: Uint16Array;
@@ -81,7 +85,7 @@ export class ConnectionTable {
 
   constructor(memory: ConnectionMemory) {
     this.state = new Uint8Array(memory.state);
-    this.flags = new Uint8Array(memory.flags);
+    this.flags = new Uint16Array(memory.flags);
     this.peer = new Int32Array(memory.peer);
     this.peerPort = new Uint16Array(memory.peerPort);
     this.clientSocket = new Int32Array(memory.clientSocket);

@@ -109,12 +109,12 @@ export class IdlerPool {
     return this.#ready.find((row) => !this.#isCurrent(row)) ?? NONE;
   }
 
-  /** A ready row to any server that serves this client, no longer the pool's; NONE if there is none. */
-  takeAny(address: ArrayLike<number>, isUnix: boolean): number {
-    const { state } = this.#servers;
+  /** A ready row to any of `servers` that serves this client, no longer the pool's; NONE if there is none. */
+  takeAny(address: ArrayLike<number>, isUnix: boolean, servers: ServerTable): number {
+    const { state } = servers;
     const row = this.#ready.find((ready) => {
       const server = this.#table.server[ready];
-      return this.#servers.permits(server, address, isUnix) && !state.isDraining(server);
+      return servers.holds(server) && servers.permits(server, address, isUnix) && !state.isDraining(server);
     });
     return row === undefined ? NONE : this.take(this.#table.server[row]);
   }

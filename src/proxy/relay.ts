@@ -27,6 +27,8 @@ export const RELAY_GOES_ON = 0;
 export const RELAY_OVER = 1;
 /** One side failed: the other is told by a reset, so that it does not take what it got for the whole. */
 export const RELAY_BROKEN = 2;
+/** The client is to be told why before it is closed (HttpRelay). */
+export const RELAY_REFUSED = 3;
 
 export class Relay {
   readonly #engine: Engine;
@@ -43,17 +45,11 @@ export class Relay {
     this.#clients = clients;
   }
 
-  /** Begins both directions of a pair whose two sockets are connected. */
-  start(connection: number): void {
-    this.#engine.receive(this.#table.clientSocket[connection]);
-    this.#engine.receive(this.#table.serverSocket[connection]);
-  }
-
   received(connection: number, socket: number, buffer: number, length: number): number {
     const fromClient = socket === this.#table.clientSocket[connection];
     const other = fromClient ? this.#table.serverSocket[connection] : this.#table.clientSocket[connection];
     if (length > 0) {
-      this.#count(connection, fromClient, length);
+      this.count(connection, fromClient, length);
       if (this.#engine.send(other, buffer, length)) this.#engine.receive(socket);
       return RELAY_GOES_ON;
     }
@@ -82,7 +78,7 @@ export class Relay {
     return RELAY_GOES_ON;
   }
 
-  #count(connection: number, fromClient: boolean, length: number): void {
+  count(connection: number, fromClient: boolean, length: number): void {
     const server = this.#table.server[connection];
     const client = this.#table.client[connection];
     const generation = this.#table.clientGeneration[connection];

@@ -5,11 +5,12 @@
  *
  * Hot path: positional numbers, no objects, no closures.
  */
+import { Acl } from '../core/acl.js';
 import type { Endpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
 import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, LATER, NONE, type Settings } from '../core/configuration.js';
-import { ENDINGS, REFUSALS } from '../core/meters.js';
+import { ENDINGS, REFUSAL } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
@@ -18,10 +19,15 @@ import { ERRNO } from '../sys/errno.js';
 import { causeOf, isOurFault, isShortage } from './connect-error.js';
 import { ConnectionTable, FROM_UNIX, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
+import { FirstBytes, HEAR_ON, HEARD } from './first-bytes.js';
+import { HttpRelay } from './http-relay.js';
 import { IdlerPool } from './idler-pool.js';
+import { Introductions, type Learnt } from './introductions.js';
 import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
-import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, Relay, UP_ENDED } from './relay.js';
+import { refusalAnswer } from './refusal-answer.js';
+import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED, Relay, UP_ENDED } from './relay.js';
+import { type ServerGroup, ServerGroups } from './server-groups.js';
 import { REFUSED, Transparency } from './transparency.js';
 import { WaitingLine } from './waiting-line.js';
 
@@ -30,18 +36,23 @@ const TICK_MS = 100;
 /** Bits of a connection's `flags`: its connection to the server comes from the client's address, and from its port. */
 const AS_CLIENT = 16;
 const AS_CLIENT_PORT = 32;
+/** Relayed by HttpRelay. */
+const HTTP = 64;
+/** Has been heard before a server was chosen, or has what it said still to be passed on (FirstBytes). */
+const OPENED = 128;
+/** Something of ours is on its way to the server before anything of the client's. */
+const INTRODUCING = 256;
 /** Waiting connections that are tried a turn. */
 const WAITING_TRIES = 32;
 /** How long to wait when the system was out of descriptors or memory and nothing of ours has been closed. */
 const RETRY_MS = 100;
+/** How long a client that is refused may go on talking: closing at once would reset it and lose the answer. */
+const LINGER_MS = 2000;
 
 const CLOSED = ENDINGS.indexOf('closed');
 const BROKEN = ENDINGS.indexOf('broken');
 const IDLE = ENDINGS.indexOf('idle');
 const ORDERED = ENDINGS.indexOf('ordered');
-const DENIED = REFUSALS.indexOf('denied');
-const NO_SERVER = REFUSALS.indexOf('no_server');
-const FULL = REFUSALS.indexOf('full');
 
 export class TcpProxy implements EngineHandler, Orders {
   #engine!: Engine;
@@ -54,6 +65,10 @@ export class TcpProxy implements EngineHandler, Orders {
   readonly #clients: ClientTable;
   readonly #balancer: Balancer;
   readonly #transparency: Transparency;
+  readonly #groups: ServerGroups;
+  #http!: HttpRelay;
+  #firstBytes!: FirstBytes;
+  #introductions!: Introductions;
   #wheel!: TimerWheel;
   /** Connections that the wheel has room for. */
   #timers = 1024;
@@ -87,6 +102,7 @@ export class TcpProxy implements EngineHandler, Orders {
     this.#clients = new ClientTable(start.clients);
     this.#balancer = new Balancer(this.#servers, this.#clients);
     this.#transparency = new Transparency(start.transparency);
+    this.#groups = new ServerGroups(this.#state, this.#clients);
     this.#mail = new Mail(start, post);
     this.#shortage = new Int32Array(start.shortage);
     this.#threads = start.threads;
@@ -100,6 +116,9 @@ export class TcpProxy implements EngineHandler, Orders {
     this.#engine = engine;
     this.#wheel = new TimerWheel(this.#timers, TICK_MS, engine.now());
     this.#relay = new Relay(engine, this.#table, this.#state, this.#clients);
+    this.#http = new HttpRelay(engine, this.#table, this.#relay, this.#state.meters, this.#watchHead);
+    this.#firstBytes = new FirstBytes(engine, this.#state.meters);
+    this.#introductions = new Introductions(engine);
     this.#idlers = new IdlerPool(engine, this.#table, this.#servers, this.#balancer);
     this.configure(this.#mail.configuration);
   }
@@ -130,7 +149,7 @@ export class TcpProxy implements EngineHandler, Orders {
     this.#granted--;
     const connection = this.#table.allocate(STATE.waiting);
     if (connection === NONE) {
-      meters.refused(FULL);
+      meters.refused(REFUSAL.full);
       this.#engine.close(socket, true);
       return;
     }
@@ -166,25 +185,48 @@ export class TcpProxy implements EngineHandler, Orders {
     const state = this.#table.state[connection];
     if (state === STATE.relaying) {
       if (this.#idleTimeoutMs > 0 && length > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
-      const verdict = this.#relay.received(connection, socket, buffer, length);
-      if (verdict !== RELAY_GOES_ON) this.#finish(connection, verdict === RELAY_BROKEN);
+      this.#relayReceived(connection, socket, buffer, length);
+    } else if (state === STATE.hearing) {
+      this.#heard(connection, this.#firstBytes.received(connection, buffer, length));
     } else if (state === STATE.dummy) {
       this.#answerDummy(connection, socket, buffer, length);
     } else if (state === STATE.idler) {
       if (!this.#idlers.received(connection, buffer, length)) this.#dropIdler(connection);
-    } else if (buffer >= 0) {
-      this.#engine.release(buffer);
+    } else {
+      if (buffer >= 0) this.#engine.release(buffer);
+      if (state !== STATE.refusing) return;
+      if (length > 0) this.#engine.receive(socket);
+      else this.#finish(connection, false);
     }
+  }
+
+  #relayReceived(connection: number, socket: number, buffer: number, length: number): void {
+    const relay = (this.#table.flags[connection] & HTTP) === 0 ? this.#relay : this.#http;
+    const verdict = relay.received(connection, socket, buffer, length);
+    if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, verdict);
+  }
+
+  #relayEnded(connection: number, verdict: number): void {
+    if (verdict === RELAY_REFUSED) this.#answerRefusal(connection);
+    else this.#finish(connection, verdict === RELAY_BROKEN);
   }
 
   sent(socket: number, result: number): void {
     const connection = this.#owner[socket];
     if (this.#table.state[connection] === STATE.relaying) {
       if (this.#idleTimeoutMs > 0 && result === 0) this.#table.lastActiveMs[connection] = this.#engine.now();
-      const verdict = this.#relay.sent(connection, socket, result);
-      if (verdict !== RELAY_GOES_ON) this.#finish(connection, verdict === RELAY_BROKEN);
+      const flags = this.#table.flags[connection];
+      if ((flags & INTRODUCING) !== 0 && socket === this.#table.serverSocket[connection]) {
+        this.#introduced(connection, result);
+        return;
+      }
+      const relay = (flags & HTTP) === 0 ? this.#relay : this.#http;
+      const verdict = relay.sent(connection, socket, result);
+      if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, verdict);
     } else if (result < 0) {
       this.#finish(connection, false);
+    } else if (this.#table.state[connection] === STATE.refusing) {
+      this.#engine.shutdown(socket);
     } else {
       this.#engine.receive(socket);
     }
@@ -225,6 +267,11 @@ export class TcpProxy implements EngineHandler, Orders {
       this.#engine.receive(this.#table.clientSocket[connection]);
       return;
     }
+    if ((this.#table.flags[connection] & OPENED) === 0 && this.#firstBytes.wants(address, isUnix)) {
+      this.#hear(connection, address, isUnix);
+      return;
+    }
+    const balancer = this.#groupOf(connection)?.balancer ?? this.#balancer;
     // Clients that client_acl denies are not remembered: they would push out those that are served.
     const tracked = !isUnix && this.#balancer.admits(address, isUnix);
     const client = tracked ? this.#clients.visit(address, now, settings.trackingSec * 1000) : NONE;
@@ -232,14 +279,14 @@ export class TcpProxy implements EngineHandler, Orders {
       this.#table.client[connection] = client;
       this.#table.clientGeneration[connection] = this.#clients.visitGeneration;
     }
-    const server = this.#balancer.choose(client, address, this.#table.peerPort[connection], isUnix, now);
+    const server = balancer.choose(client, address, this.#table.peerPort[connection], isUnix, now);
     this.#table.firstServer[connection] = server;
     if (server >= 0 && server !== EMERGENCY_SLOT) {
       this.#connect(connection, server);
       return;
     }
     // Every place may be taken by connections that are kept for just this moment.
-    const idler = this.#idlers.takeAny(address, isUnix);
+    const idler = this.#idlers.takeAny(address, isUnix, this.#groupOf(connection)?.servers ?? this.#servers);
     if (idler !== NONE) {
       if (server === EMERGENCY_SLOT) this.#giveBackPlace(server);
       this.#table.server[connection] = this.#table.server[idler];
@@ -252,7 +299,7 @@ export class TcpProxy implements EngineHandler, Orders {
   /** Nobody takes it (-> free). */
   #refuse(connection: number): void {
     const isAdmitted = this.#balancer.admits(this.#loadAddress(connection), this.#isUnix(connection));
-    this.#state.meters.refused(isAdmitted ? NO_SERVER : DENIED);
+    this.#state.meters.refused(isAdmitted ? REFUSAL.no_server : REFUSAL.denied);
     this.#finish(connection, false);
   }
 
@@ -317,7 +364,8 @@ export class TcpProxy implements EngineHandler, Orders {
       this.#engine.setOptions(this.#table.serverSocket[connection], settings.tcpNodelay, settings.keepalive);
     }
     this.#beginRelay(connection);
-    this.#relay.start(connection);
+    this.#engine.receive(this.#table.serverSocket[connection]);
+    this.#open(connection);
   }
 
   /** The next server, or the end (connecting -> connecting or free). */
@@ -345,7 +393,8 @@ export class TcpProxy implements EngineHandler, Orders {
     if (!isOurFault(result)) this.#servers.failed(failed, now);
     const first = this.#table.firstServer[connection];
     const address = this.#loadAddress(connection);
-    const next = this.#balancer.failover(failed, first, address, this.#isUnix(connection), now);
+    const balancer = this.#groupOf(connection)?.balancer ?? this.#balancer;
+    const next = balancer.failover(failed, first, address, this.#isUnix(connection), now);
     if (next === LATER) this.#waitForConnects(connection);
     else if (next === NONE) this.#refuse(connection);
     else this.#connect(connection, next);
@@ -367,6 +416,10 @@ export class TcpProxy implements EngineHandler, Orders {
       if (server !== EMERGENCY_SLOT && server !== ABUSE_SLOT) this.#clients.assign(client, server, generation);
     }
     if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, this.#engine.now());
+    if (settings.http) {
+      this.#table.flags[connection] |= HTTP;
+      this.#http.begin(connection, this.#introductions.forwarding(this.#learnt(connection)));
+    }
   }
 
   /** A kept connection becomes this client's server side, with whatever the server has said already. */
@@ -377,25 +430,129 @@ export class TcpProxy implements EngineHandler, Orders {
     this.#table.serverSocket[connection] = socket;
     this.#own(socket, connection);
     this.#beginRelay(connection);
-    this.#engine.receive(this.#table.clientSocket[connection]);
     const early = this.#idlers.takeEarlyBytes(idler);
+    this.#open(connection);
     // Without early bytes the idler's receive is still under way and its end will be this connection's.
-    if (early !== undefined) this.#relay.received(connection, socket, early.buffer, early.length);
+    if (early === undefined) return;
+    if (this.#table.state[connection] === STATE.relaying) {
+      this.#relayReceived(connection, socket, early.buffer, early.length);
+    } else this.#engine.release(early.buffer);
+  }
+
+  /** Its first bytes come before a server (connecting -> hearing). */
+  #hear(connection: number, address: ArrayLike<number>, isUnix: boolean): void {
+    this.#table.state[connection] = STATE.hearing;
+    this.#table.flags[connection] |= OPENED;
+    this.#firstBytes.begin(connection, address, isUnix);
+    const { headTimeoutSec } = this.#settings;
+    if (headTimeoutSec > 0) this.#arm(connection, this.#engine.now() + headTimeoutSec * 1000);
+    this.#engine.receive(this.#table.clientSocket[connection]);
+  }
+
+  /** Some of them have come, or no more are to be waited for (hearing -> connecting or free). */
+  #heard(connection: number, verdict: number): void {
+    if (verdict === HEAR_ON) {
+      this.#engine.receive(this.#table.clientSocket[connection]);
+      return;
+    }
+    if (verdict !== HEARD) {
+      this.#finish(connection, false);
+      return;
+    }
+    this.#wheel.cancel(connection);
+    const header = this.#firstBytes.get(connection)?.header;
+    if (header?.family === 'ip') {
+      for (let i = 0; i < 4; i++) this.#table.peer[connection * 4 + i] = header.source[i];
+      this.#table.peerPort[connection] = header.sourcePort;
+      this.#table.flags[connection] &= ~FROM_UNIX;
+    } else if (header?.family === 'unix') {
+      this.#table.flags[connection] |= FROM_UNIX;
+    }
+    this.#admit(connection);
+  }
+
+  /** The servers that it may have, if not all: clients that have said nothing are like those that ask for no name. */
+  #groupOf(connection: number): ServerGroup | undefined {
+    if (!this.#settings.peek || !this.#groups.hasNames) return undefined;
+    return this.#groups.find(this.#firstBytes.get(connection)?.name);
+  }
+
+  /** What is to come before the client's next bytes: our PROXY header, then what the client has said already. */
+  #open(connection: number): void {
+    const { proxy } = this.#servers.spec(this.#table.server[connection]);
+    const socket = this.#table.serverSocket[connection];
+    if (proxy !== 'off') {
+      const buffer = this.#engine.acquire();
+      if (buffer < 0) {
+        this.#finish(connection, true);
+        return;
+      }
+      const length = this.#introductions.writeHeader(this.#engine.bytes(buffer), proxy, this.#learnt(connection));
+      if (!this.#engine.send(socket, buffer, length)) {
+        this.#table.flags[connection] |= INTRODUCING;
+        return;
+      }
+    }
+    this.#passOpening(connection);
+  }
+
+  /** Our PROXY header has been sent, or could not be. */
+  #introduced(connection: number, result: number): void {
+    this.#table.flags[connection] &= ~INTRODUCING;
+    if (result >= 0) this.#passOpening(connection);
+    else this.#relayEnded(connection, RELAY_BROKEN);
+  }
+
+  /** The client's turn: what it has said already, and then itself. */
+  #passOpening(connection: number): void {
+    const socket = this.#table.clientSocket[connection];
+    const opening = (this.#table.flags[connection] & OPENED) === 0 ? undefined : this.#firstBytes.take(connection);
+    if (opening === undefined || opening.length === 0) {
+      if (opening !== undefined && opening.buffer !== NONE) this.#engine.release(opening.buffer);
+      this.#engine.receive(socket);
+    } else {
+      this.#relayReceived(connection, socket, opening.buffer, opening.length);
+    }
+  }
+
+  /** What is known of the client beside its address. */
+  #learnt(connection: number): Learnt {
+    return {
+      address: this.#isUnix(connection) ? undefined : this.#loadAddress(connection),
+      port: this.#table.peerPort[connection],
+      socket: this.#table.clientSocket[connection],
+      header: this.#firstBytes.get(connection)?.header,
+    };
+  }
+
+  /** The client is told why, with nobody else left to be told (relaying -> refusing). */
+  #answerRefusal(connection: number): void {
+    const socket = this.#table.clientSocket[connection];
+    const status = this.#http.refusal(connection);
+    const isReceiving = this.#http.end(connection);
+    this.#wheel.cancel(connection);
+    this.#dropServerSocket(connection);
+    this.#leaveServer(connection, CLOSED);
+    this.#table.state[connection] = STATE.refusing;
+    const buffer = this.#engine.acquire();
+    if (buffer < 0) {
+      this.#finish(connection, true);
+      return;
+    }
+    this.#arm(connection, this.#engine.now() + LINGER_MS);
+    if (!isReceiving) this.#engine.receive(socket);
+    const length = refusalAnswer(this.#engine.bytes(buffer), status);
+    if (this.#engine.send(socket, buffer, length)) this.#engine.shutdown(socket);
   }
 
   /** The one end of every connection: gives back what it holds, whatever state it is in (-> free). */
   #finish(connection: number, reset: boolean, ending = reset ? BROKEN : CLOSED): void {
     const state = this.#table.state[connection];
     const clientSocket = this.#table.clientSocket[connection];
-    const server = this.#table.server[connection];
     this.#wheel.cancel(connection);
-    if (server !== NONE) {
-      if (state === STATE.connecting) this.#servers.settled(server);
-      this.#servers.leave(server);
-    }
-    if (state === STATE.relaying) {
-      this.#state.meters.sessionEnded(server, ending, this.#engine.now() - this.#table.sinceMs[connection]);
-    }
+    if (this.#table.server[connection] !== NONE) this.#leaveServer(connection, ending);
+    if ((this.#table.flags[connection] & HTTP) !== 0) this.#http.end(connection);
+    if ((this.#table.flags[connection] & OPENED) !== 0) this.#firstBytes.end(connection);
     this.#dropServerSocket(connection, reset);
     if (clientSocket !== NONE) {
       this.#owner[clientSocket] = NONE;
@@ -403,6 +560,17 @@ export class TcpProxy implements EngineHandler, Orders {
     }
     this.#table.release(connection);
     if (state !== STATE.waiting) this.#releasePlace();
+  }
+
+  #leaveServer(connection: number, ending: number): void {
+    const state = this.#table.state[connection];
+    const server = this.#table.server[connection];
+    if (state === STATE.connecting) this.#servers.settled(server);
+    this.#servers.leave(server);
+    this.#table.server[connection] = NONE;
+    if (state === STATE.relaying) {
+      this.#state.meters.sessionEnded(server, ending, this.#engine.now() - this.#table.sinceMs[connection]);
+    }
   }
 
   readonly #beginIdler = (socket: number, idler: number): void => {
@@ -493,8 +661,31 @@ export class TcpProxy implements EngineHandler, Orders {
     const state = this.#table.state[connection];
     if (state === STATE.connecting) this.#connectFailed(connection, -ERRNO.ETIMEDOUT);
     else if (state === STATE.reaching) this.connected(this.#table.serverSocket[connection], -ERRNO.ETIMEDOUT);
+    else if (state === STATE.hearing) this.#heard(connection, this.#firstBytes.late(connection));
+    else if (state === STATE.refusing) this.#finish(connection, false);
+    else if (this.#headDeadlineMs(connection) <= this.#engine.now()) this.#headIsLate(connection);
     else if (this.#idleTimeoutMs > 0) this.#checkIdleness(connection);
   };
+
+  #headDeadlineMs(connection: number): number {
+    return (this.#table.flags[connection] & HTTP) === 0 ? Infinity : this.#http.headDeadlineMs(connection);
+  }
+
+  #headIsLate(connection: number): void {
+    const verdict = this.#http.headIsLate(connection);
+    if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, verdict);
+    else if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, this.#engine.now());
+  }
+
+  /** The head of a request has begun: by then it must be whole. */
+  readonly #watchHead = (connection: number, deadlineMs: number): void => {
+    if (this.#idleTimeoutMs === 0) this.#arm(connection, deadlineMs);
+    else this.#armIdle(connection, this.#table.lastActiveMs[connection] + this.#idleTimeoutMs);
+  };
+
+  #armIdle(connection: number, deadlineMs: number): void {
+    this.#arm(connection, Math.min(deadlineMs, this.#headDeadlineMs(connection)));
+  }
 
   /**
    * Ends a connection that has been silent too long. A slow reader may keep a full socket buffer busy for longer than
@@ -504,7 +695,7 @@ export class TcpProxy implements EngineHandler, Orders {
     const now = this.#engine.now();
     const silentSince = this.#table.lastActiveMs[connection] + this.#idleTimeoutMs;
     const unsent = this.#unsent(connection);
-    if (silentSince > now) this.#arm(connection, silentSince);
+    if (silentSince > now) this.#armIdle(connection, silentSince);
     else if (unsent !== this.#table.lastUnsent[connection]) this.#watchIdleness(connection, now);
     else this.#finish(connection, unsent !== 0, IDLE);
   }
@@ -520,7 +711,7 @@ export class TcpProxy implements EngineHandler, Orders {
   #watchIdleness(connection: number, nowMs: number): void {
     this.#table.lastActiveMs[connection] = nowMs;
     this.#table.lastUnsent[connection] = this.#unsent(connection);
-    this.#arm(connection, nowMs + this.#idleTimeoutMs);
+    this.#armIdle(connection, nowMs + this.#idleTimeoutMs);
   }
 
   #arm(connection: number, deadlineMs: number): void {
@@ -576,6 +767,11 @@ export class TcpProxy implements EngineHandler, Orders {
     this.#idleTimeoutMs = settings.idleTimeoutSec * 1000;
     this.#balancer.configure(configuration);
     this.#transparency.configure(settings);
+    this.#groups.configure(configuration);
+    this.#introductions.configure(configuration);
+    this.#firstBytes.peeks = settings.peek;
+    this.#firstBytes.proxies = settings.proxyAcl === NONE ? undefined : new Acl(configuration.acls[settings.proxyAcl]);
+    this.#http.headTimeoutMs = settings.headTimeoutSec === 0 ? Infinity : settings.headTimeoutSec * 1000;
     // Each worker keeps its share of them.
     this.#idlers.wanted = Math.floor((this.#idlersMax() + this.#threads - 1 - this.#place) / this.#threads);
     this.#dropIdlers();

@@ -58,7 +58,12 @@ const rows: readonly Row[] = [
     status: 2,
     says: /^pen: -O "acl 1 maybe 10\.0\.0\.1": .*maybe/,
   },
-  { when: '-H is asked for', args: ['-H', ...good], status: 2, says: /^pen: -H: HTTP headers are not available yet/ },
+  {
+    when: '-H is asked for with -U',
+    args: ['-H', '-U', ...good],
+    status: 2,
+    says: /^pen: http is for TCP, not for UDP/,
+  },
   {
     when: '-U has a Unix socket for a server',
     isLate: true,

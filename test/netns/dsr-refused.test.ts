@@ -48,6 +48,7 @@ test('pen -O dsr_if says in one line what is wrong', { skip }, async (t) => {
       ['-O', 'dsr_if lan', `${VIP}:80`, `${server}:80:5`],
       /^pen: server 0 '10\.7\.0\.21:80': max and hard do not go with dsr_if /,
     ],
+    ['requests', ['-H', '-O', 'dsr_if lan', `${VIP}:80`, server], /^pen: http does not go with dsr_if /],
     [
       'the VIP as its own server',
       ['-O', 'dsr_if lan', `${VIP}:80`, VIP],

@@ -3,11 +3,7 @@ import { anything } from '../argument.js';
 import { type Command, setting } from '../command.js';
 import { CommandError } from '../errors.js';
 
-const switches: ReadonlyArray<readonly [string, string]> = [
-  ['ascii', 'ASCII in debugging dumps'],
-  ['http', 'X-Forwarded-For in HTTP requests'],
-  ['peek', 'choose the server by the first bytes of the client'],
-];
+const switches: ReadonlyArray<readonly [string, string]> = [['ascii', 'ASCII in debugging dumps']];
 
 const others: ReadonlyArray<readonly [string, string, string]> = [
   ['ssl_ciphers', 'S', 'TLS ciphers'],

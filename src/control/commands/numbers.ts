@@ -92,6 +92,23 @@ const rows: readonly NumberRow[] = [
     reply: (value) => `Idle timeout: ${value} seconds\n`,
   },
   {
+    name: 'head_timeout',
+    key: 'headTimeoutSec',
+    argument: 'T',
+    section: 'Connections',
+    help: 'seconds that the head of a request, a PROXY header or the bytes for peek may take, 0 = any time',
+    isNew: true,
+  },
+  {
+    name: 'proxy_acl',
+    key: 'proxyAcl',
+    min: -1,
+    max: LAST_ACL,
+    section: 'Clients and ACLs',
+    help: 'the ACL of proxies, whose connections begin with a PROXY header that names the client; -1 = none',
+    isNew: true,
+  },
+  {
     name: 'tarpit_acl',
     key: 'tarpitAcl',
     min: -1,

@@ -1,9 +1,10 @@
 /** The server table: `server` changes a row, `servers` shows them all; the emergency and abuse servers stand beside it. */
 import { formatEndpoint, formatIp, ipEndpoint } from '../../core/address.js';
-import { emptySlot, MAX_ACLS, MAX_SERVERS, type ServerSpec } from '../../core/configuration.js';
+import { emptySlot, MAX_ACLS, MAX_SERVERS, type ProxyVersion, type ServerSpec } from '../../core/configuration.js';
 import {
   type Argument,
   asJson,
+  choice,
   integer,
   MAX_INT,
   type Origin,
@@ -23,21 +24,29 @@ interface RowChanges {
   address?: string;
   port?: string;
   blacklist?: number;
+  proxy?: ProxyVersion;
+  names?: readonly string[];
   limits: { -readonly [K in keyof typeof limitRanges]?: number };
 }
 
 const limitRanges = { acl: MAX_ACLS - 1, max: MAX_INT, hard: MAX_INT, weight: MAX_INT, prio: MAX_INT } as const;
 
 const changes: Argument<RowChanges> = {
-  usage: '[acl A] [address A] [port P] [max M] [hard H] [blacklist T] [weight W] [prio P]',
-  take(words) {
+  usage:
+    '[acl A] [address A] [port P] [max M] [hard H] [blacklist T] [weight W] [prio P] ' +
+    '[proxy v1|v2|off] [name NAME[,NAME...]|*]',
+  take(words, origin) {
     const row: RowChanges = { limits: {} };
     for (let key = words.next(); key !== undefined; key = words.next()) {
       if (key === 'address' || key === 'port') row[key] = takeWord(words, `a value after ${key}`);
       else if (key === 'blacklist') row.blacklist = parseInteger(words.next(), 0, MAX_INT);
+      else if (key === 'proxy') row.proxy = choice(['v1', 'v2', 'off'] as const).take(words, origin);
+      else if (key === 'name') row.names = serverNames(takeWord(words, 'a value after name'));
       else if (isLimit(key)) row.limits[key] = parseInteger(words.next(), 0, limitRanges[key]);
-      else
-        throw new CommandError(`expected acl, address, port, max, hard, blacklist, weight or prio, got ${quoted(key)}`);
+      else {
+        const keys = 'acl, address, port, max, hard, blacklist, weight, prio, proxy or name';
+        throw new CommandError(`expected ${keys}, got ${quoted(key)}`);
+      }
     }
     return row;
   },
@@ -50,10 +59,13 @@ export const serverCommands: readonly Command[] = [
     name: 'server',
     arguments: [slotNumber, changes],
     section: 'Servers',
-    help: 'change row N of the server table, which grows to hold it; blacklist T leaves it alone for T seconds',
+    help:
+      'change row N of the server table, which grows to hold it; blacklist T leaves it alone for T seconds; proxy: ' +
+      'connections to it begin with a PROXY header; name: with peek, it serves clients that ask for that name',
     async run(context, slot, row) {
       const endpoint = await newEndpoint(context, slot, row);
-      context.draft.setServer(slot, { ...row.limits, endpoint });
+      const { limits, proxy, names } = row;
+      context.draft.setServer(slot, { ...limits, endpoint, ...(proxy && { proxy }), ...(names && { names }) });
       if (row.blacklist !== undefined) context.draft.blacklists.set(slot, row.blacklist);
       return undefined;
     },
@@ -185,6 +197,23 @@ function unixServer(row: RowChanges, origin: Origin): ServerSpec['endpoint'] {
 
 function addressOf(endpoint: ServerSpec['endpoint']): ReturnType<typeof resolveHost> {
   return endpoint?.kind === 'ip' ? Promise.resolve(endpoint.address) : resolveHost('0.0.0.0');
+}
+
+/** `a.example,*.b.example`, or `*` for no names; throws CommandError. */
+function serverNames(text: string): readonly string[] {
+  if (text === '*') return [];
+  const names = text.toLowerCase().split(',');
+  for (const name of names) {
+    if (
+      !/^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/.test(name) ||
+      name.length > 253
+    ) {
+      throw new CommandError(
+        `${quoted(name)} is no name of a host (write www.example.com, *.example.com, or * for any)`,
+      );
+    }
+  }
+  return [...new Set(names)];
 }
 
 function isLimit(key: string): key is keyof typeof limitRanges {

@@ -18,6 +18,12 @@ const switches: ReadonlyArray<readonly [string, SwitchKey, Section, string]> = [
     'the first server of a client follows from its address, with roundrobin from its port too',
   ],
   ['keepalive', 'keepalive', 'Connections', 'TCP keepalive on the sockets'],
+  [
+    'peek',
+    'peek',
+    SELECTION,
+    'hear the first bytes of a client (TLS server name, HTTP Host), and choose among the servers with that name',
+  ],
   ['prio', 'prio', SELECTION, 'the available server with the lowest prio takes the client'],
   ['roundrobin', 'roundRobin', SELECTION, 'clients are not tracked: servers take turns'],
   ['stubborn', 'stubborn', SELECTION, 'if the chosen server does not answer the connection is closed: no failover'],
