@@ -17,7 +17,7 @@ export const TCP = {
   window: 14,
   checksum: 16,
 } as const;
-export const TCP_FLAG = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32 } as const;
+export const TCP_FLAG = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32, ece: 64, cwr: 128 } as const;
 
 export interface Tcp {
   readonly sourcePort: number;

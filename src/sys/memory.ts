@@ -2,7 +2,7 @@
 import { SystemError } from './errno.js';
 import { koffi } from './ffi.js';
 import { lastErrno, libc } from './libc.js';
-import { MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from './uapi/mman.js';
+import { MAP_ANONYMOUS, MAP_FAILED, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE } from './uapi/mman.js';
 
 export interface Mapping {
   /** User-space addresses are below 2^53, so a plain number holds them exactly. */
@@ -24,6 +24,18 @@ export function map(bytes: number, flags: number, fd: number, offset: number): M
 /** The same, for memory that only the kernel writes: a write through the views kills the process. */
 export function mapReadOnly(bytes: number, flags: number, fd: number, offset: number): Mapping {
   return mapProtected(bytes, PROT_READ, flags, fd, offset);
+}
+
+/** Maps the beginning of a descriptor's memory, shared, over a part of a reserved one; whole pages. */
+export function mapOver(mapping: Mapping, at: number, bytes: number, fd: number): void {
+  const wanted = mapping.address + at;
+  const address = Number(libc().mmap(wanted, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0));
+  if (address !== wanted) throw new SystemError('mmap', lastErrno());
+}
+
+/** The views of a mapping that another thread has made, by its numbers. */
+export function viewMemory(address: number, bytes: number): ArrayBuffer {
+  return koffi().view(BigInt(address), bytes);
 }
 
 function mapProtected(bytes: number, protection: number, flags: number, fd: number, offset: number): Mapping {

@@ -1,7 +1,7 @@
 /** Network interfaces by name. */
 import { check, libc } from './libc.js';
 import { mapAnonymous, unmap } from './memory.js';
-import { ARPHRD_ETHER, IFREQ, SIOCGIFHWADDR } from './uapi/packet.js';
+import { ARPHRD_ETHER, IFREQ, SIOCGIFHWADDR, SIOCGIFMTU } from './uapi/packet.js';
 import { AF_INET, SOCK_CLOEXEC } from './uapi/socket.js';
 
 const SOCK_DGRAM = 2;
@@ -15,15 +15,28 @@ export function interfaceIndex(name: string): number {
 
 /** The MAC address of an interface (Linux), undefined if it is no Ethernet; throws a SystemError (ENODEV). */
 export function interfaceMac(name: string): Uint8Array | undefined {
+  return withAnswer(SIOCGIFHWADDR, name, 'ask for the MAC address of', (answer) => {
+    const type = answer.getUint16(NAME_BYTES, true);
+    const at = answer.byteOffset + IFREQ.hardwareAddress;
+    return type === ARPHRD_ETHER ? new Uint8Array(answer.buffer, at, 6).slice() : undefined;
+  });
+}
+
+/** The longest packet that an interface sends (Linux); throws a SystemError (ENODEV). */
+export function interfaceMtu(name: string): number {
+  return withAnswer(SIOCGIFMTU, name, 'ask for the MTU of', (answer) => answer.getInt32(NAME_BYTES, true));
+}
+
+/** Asks about an interface; `read` gets the struct ifreq of the answer. */
+function withAnswer<T>(request: number, name: string, action: string, read: (answer: DataView) => T): T {
   interfaceIndex(name);
   const memory = mapAnonymous(4096);
-  const bytes = new Uint8Array(memory.buffer);
   const fd = check(libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket');
   try {
+    const bytes = new Uint8Array(memory.buffer);
     bytes.set(new TextEncoder().encode(name).subarray(0, NAME_BYTES - 1), IFREQ.name);
-    check(libc().ioctl(fd, SIOCGIFHWADDR, memory.address), 'ask for the MAC address of', name);
-    const type = new DataView(memory.buffer).getUint16(NAME_BYTES, true);
-    return type === ARPHRD_ETHER ? bytes.slice(IFREQ.hardwareAddress, IFREQ.hardwareAddress + 6) : undefined;
+    check(libc().ioctl(fd, request, memory.address), action, name);
+    return read(new DataView(memory.buffer));
   } finally {
     libc().close(fd);
     unmap(memory);

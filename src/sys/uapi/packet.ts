@@ -1,6 +1,7 @@
 /** Packet sockets, from <linux/if_packet.h>, <linux/if_ether.h>, <linux/if.h>, <linux/sockios.h> and <linux/filter.h>. */
 export const AF_PACKET = 17;
 export const SOCK_RAW = 3;
+export const ETH_P_ALL = 0x0003;
 export const ETH_P_ARP = 0x0806;
 export const ETH_P_IPV6 = 0x86dd;
 
@@ -24,3 +25,55 @@ export type ClassicFilter = readonly (readonly [number, number, number, number])
 export const BPF_LD_B_ABS = 0x30;
 export const BPF_JEQ_K = 0x15;
 export const BPF_RET_K = 0x06;
+
+/** Options of a packet socket (<linux/if_packet.h>), at SOL_PACKET (<linux/socket.h>). */
+export const SOL_PACKET = 263;
+export const PACKET_RX_RING = 5;
+export const PACKET_STATISTICS = 6;
+export const PACKET_VERSION = 10;
+export const PACKET_RESERVE = 12;
+export const PACKET_TX_RING = 13;
+export const PACKET_LOSS = 14;
+export const PACKET_QDISC_BYPASS = 20;
+export const PACKET_IGNORE_OUTGOING = 23;
+
+export const TPACKET_V2 = 1;
+export const TPACKET_V3 = 2;
+
+/** struct tpacket_req3, of which a transmit ring of version 2 uses the first four words (struct tpacket_req). */
+export const TPACKET_REQ = { blockBytes: 0, blocks: 4, frameBytes: 8, frames: 12, bytes: 16 } as const;
+export const TPACKET_REQ3 = { ...TPACKET_REQ, retireMs: 16, privateBytes: 20, features: 24, bytes: 28 } as const;
+/** struct tpacket_stats_v3: packets (dropped ones too), drops, times that the queue stood still; reading begins anew. */
+export const TPACKET_STATS = { packets: 0, drops: 4, bytes: 12 } as const;
+
+/** struct tpacket_block_desc. */
+export const TPACKET_BLOCK = { status: 8, packets: 12, firstPacket: 16, bytes: 48 } as const;
+/** struct tpacket3_hdr, behind which (aligned to 16) lies a struct sockaddr_ll. */
+export const TPACKET3 = {
+  nextOffset: 0,
+  capturedBytes: 12,
+  frameBytes: 16,
+  status: 20,
+  macAt: 24,
+  tagControl: 32,
+  tagProtocol: 36,
+  address: 48,
+  bytes: 48,
+} as const;
+/** struct tpacket2_hdr; in a transmit ring the frame follows it. */
+export const TPACKET2 = { status: 0, frameBytes: 4, capturedBytes: 8, frame: 32 } as const;
+
+export const TP_STATUS_KERNEL = 0;
+export const TP_STATUS_USER = 1;
+/** The checksum is left to a network card, and has not met one. */
+export const TP_STATUS_CSUMNOTREADY = 1 << 3;
+/** A tag was taken out of the frame. */
+export const TP_STATUS_VLAN_VALID = 1 << 4;
+export const TP_STATUS_VLAN_TPID_VALID = 1 << 6;
+export const TP_STATUS_AVAILABLE = 0;
+export const TP_STATUS_SEND_REQUEST = 1;
+
+/** <asm-generic/socket.h>, Linux: beyond net.core.wmem_max, with CAP_NET_ADMIN. */
+export const SO_SNDBUFFORCE = 32;
+/** <linux/sockios.h>; the MTU is an int behind the name in struct ifreq. */
+export const SIOCGIFMTU = 0x8921;
