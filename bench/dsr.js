@@ -53,7 +53,7 @@ const balancers = {
 };
 
 async function main() {
-  const bed = await dsrBed(scene, 2, '100mbit');
+  const bed = await dsrBed(scene, 2, { rate: '100mbit' });
   for (const server of bed.servers) await site(scene, server, FILE_BYTES);
   /** @type {string[][]} */
   const rows = [];

@@ -152,10 +152,11 @@ function makeService(options: Options, surroundings: Surroundings): Service {
   const { log } = surroundings;
   const service = new Service({
     ...surroundings,
-    startDataPlane: (configuration, listen, engine, dsrInterface) => {
+    startDataPlane: (configuration, listen, engine, { dsrInterface, dsrMode }) => {
       if (dsrInterface !== undefined) {
         const mayLoad = options.user === undefined;
-        return startDirect({ configuration, listen, interfaceName: dsrInterface, mayLoad }, surroundings, service);
+        const wanted = { configuration, listen, interfaceName: dsrInterface, mode: dsrMode, mayLoad };
+        return startDirect(wanted, surroundings, service);
       }
       return startDataPlane({
         configuration,
@@ -189,7 +190,7 @@ function makeService(options: Options, surroundings: Surroundings): Service {
 
 /** Loaded only where it is asked for: the proxy has no use for it. */
 async function startDirect(
-  wanted: Pick<DsrOptions, 'configuration' | 'listen' | 'interfaceName' | 'mayLoad'>,
+  wanted: Pick<DsrOptions, 'configuration' | 'listen' | 'interfaceName' | 'mode' | 'mayLoad'>,
   { log }: Surroundings,
   service: Service,
 ): Promise<DataPlane> {

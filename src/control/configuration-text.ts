@@ -51,11 +51,12 @@ const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => st
 
 /** The text for `write`. Throws CommandError if a file name cannot be said in the language. */
 export function configurationText(setup: Setup): string {
-  const { configuration, listen, webStats, engine, dsrInterface, admin, adminToken } = setup;
+  const { configuration, listen, webStats, engine, dsrInterface, dsrMode, admin, adminToken } = setup;
   const lines = [
     '# Written by pen; start with: pen -F FILE',
     ...(engine === 'auto' ? [] : [engine]),
     ...(dsrInterface === undefined ? [] : [`dsr_if ${dsrInterface}`]),
+    ...(dsrMode === 'auto' ? [] : [`dsr_mode ${dsrMode}`]),
     ...(listen ? [`listen ${listen.text}`] : []),
     ...configuration.acls.flatMap((entries, number) => [
       `no acl ${number}`,

@@ -3,6 +3,7 @@ import type { AclEntry } from '../core/acl.js';
 import type { Endpoint } from '../core/address.js';
 import {
   type Configuration,
+  type DsrMode,
   emptyConfiguration,
   emptySlot,
   type ServerSpec,
@@ -28,6 +29,7 @@ export interface Setup {
   readonly engine: EngineName | 'auto';
   /** The interface for direct server return, undefined for a proxy. */
   readonly dsrInterface: string | undefined;
+  readonly dsrMode: DsrMode;
   /** Where the admin pages are served; undefined: nowhere. */
   readonly admin: ListenAddress | undefined;
   readonly adminToken: AdminToken | undefined;
@@ -45,6 +47,7 @@ export const emptySetup: Setup = {
   webStats: undefined,
   engine: 'auto',
   dsrInterface: undefined,
+  dsrMode: 'auto',
   admin: undefined,
   adminToken: undefined,
 };
@@ -64,6 +67,7 @@ export class Draft {
   webStats: string | undefined;
   engine: EngineName | 'auto';
   dsrInterface: string | undefined;
+  dsrMode: DsrMode;
   admin: ListenAddress | undefined;
   adminToken: AdminToken | undefined;
   emergency: ServerSpec | undefined;
@@ -89,6 +93,7 @@ export class Draft {
     this.webStats = setup.webStats;
     this.engine = setup.engine;
     this.dsrInterface = setup.dsrInterface;
+    this.dsrMode = setup.dsrMode;
     this.admin = setup.admin;
     this.adminToken = setup.adminToken;
     this.emergency = configuration.emergency;
@@ -128,7 +133,7 @@ export class Draft {
 
   /** Whether anything differs from the Setup it began with, or a blacklisting waits. */
   get isChanged(): boolean {
-    const { configuration, listen, webStats, engine, dsrInterface, admin, adminToken } = this.#was;
+    const { configuration, listen, webStats, engine, dsrInterface, dsrMode, admin, adminToken } = this.#was;
     const settings = Object.keys(this.settings) as (keyof Settings)[];
     return (
       this.#serversChanged ||
@@ -139,6 +144,7 @@ export class Draft {
       this.webStats !== webStats ||
       this.engine !== engine ||
       this.dsrInterface !== dsrInterface ||
+      this.dsrMode !== dsrMode ||
       this.admin !== admin ||
       this.adminToken !== adminToken ||
       this.emergency !== configuration.emergency ||
@@ -161,6 +167,7 @@ export class Draft {
       webStats: this.webStats,
       engine: this.engine,
       dsrInterface: this.dsrInterface,
+      dsrMode: this.dsrMode,
       admin: this.admin,
       adminToken: this.adminToken,
     };

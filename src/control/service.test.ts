@@ -205,6 +205,7 @@ test('write gives a file that starts the same, every setting of it', async (t) =
     'abuse_server [::1]:10',
     `web_stats ${join(folder, 'a page.html')}`,
     'node',
+    'dsr_mode packet',
     'listen localhost:0',
   ];
   const { service } = await startedService(t, { commands: lines.map((line) => ({ option: '-O', line })) });
@@ -237,6 +238,20 @@ test('write says that it is UDP, and pen does not become TCP while it runs', asy
     assert.match(await service.execute(line, 'unix'), /^error: .*UDP/, line);
   }
   assert.deepEqual(again.setup, service.setup);
+});
+
+test('dsr_mode says how packets go, is one of a few, and is chosen at the start', async (t) => {
+  const { service } = await startedService(t, { commands: [{ option: '-O', line: 'dsr_mode generic' }] });
+  assert.equal(await service.execute('dsr_mode', 'unix'), 'generic\n');
+  assert.equal(await service.execute('dsr_mode generic', 'unix'), '');
+  assert.equal(
+    await service.execute('dsr_mode packet', 'unix'),
+    'error: dsr_mode: pen runs in mode generic (to change it restart with -O "dsr_mode packet")\n',
+  );
+  assert.match(
+    await service.execute('dsr_mode warp', 'unix'),
+    /^error: dsr_mode: expected auto, xdp, .*, got 'warp'\n$/,
+  );
 });
 
 test('transparent cannot be had together with direct server return, which needs it not', async (t) => {

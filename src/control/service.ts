@@ -40,7 +40,7 @@ export interface ServiceOptions {
     configuration: Configuration,
     listen: Endpoint,
     engine: EngineName | 'auto',
-    dsrInterface: string | undefined,
+    setup: Setup,
   ): Promise<DataPlane>;
   /** Serves the admin pages of `service`; rejects with a CommandError. */
   openAdmin(endpoint: Endpoint, service: Service): Promise<AdminDoor>;
@@ -214,13 +214,13 @@ export class Service {
 
   /** Starts the data plane, then does what the command line and the file told it to do. */
   async start(): Promise<void> {
-    const { configuration, listen, engine, dsrInterface, admin } = this.#setup;
+    const { configuration, listen, engine, admin } = this.#setup;
     if (!listen) throw new Error('Service.start: prepare it first');
     this.#dataPlane = await this.#options.startDataPlane(
       published(configuration),
       listen.endpoint,
       engine,
-      dsrInterface,
+      this.#setup,
     );
     const watch = new TransparencyWatch(this.#dataPlane.transparency, (level, line) => this.log(level, line));
     this.#watch = setInterval(() => watch.look(this.monotonicMs()), WATCH_MS).unref();

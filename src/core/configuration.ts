@@ -23,6 +23,10 @@ export const NONE = -1;
 /** "No slot yet": only connects in progress (`pending_max`) are in the way, so it is worth waiting. */
 export const LATER = -2;
 
+/** How packets go with direct server return. */
+export const DSR_MODES = ['auto', 'xdp', 'generic', 'packet'] as const;
+export type DsrMode = (typeof DSR_MODES)[number];
+
 /** What a server is shown of the client: nothing, its address, or its address and port. */
 export type Transparent = 'off' | 'address' | 'port';
 export type ProxyVersion = 'off' | 'v1' | 'v2';

@@ -1,10 +1,23 @@
 /**
  * A hash table of fixed keys and values, in place of a BPF hash map: bounded, on typed arrays, and when it is full the
  * entry that was not asked for the longest goes, or the new one is refused. Hot path: nothing is allocated.
+ *
+ * One thread writes. Over shared memory others may `peek`, and see what was there a moment ago, or nothing.
  */
 
 /** No entry. */
 const NIL = -1;
+/** Words of an entry beside key and value: next, newer, older. */
+const LINKS = 3;
+
+/** Of a chain: far more than a bucket ever has. */
+const MOST_STEPS = 1024;
+
+interface Shape {
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly maxEntries: number;
+}
 
 export class ByteTable {
   readonly #keyBytes: number;
@@ -18,27 +31,60 @@ export class ByteTable {
   /** The list by use: the latest first. */
   readonly #newer: Int32Array;
   readonly #older: Int32Array;
+  /** The size, where others see it. */
+  readonly #size: Int32Array;
   #newest = NIL;
   #oldest = NIL;
   #free = NIL;
   #used = 0;
-  #size = 0;
 
-  constructor(layout: { keyBytes: number; valueBytes: number; maxEntries: number }, evicts: boolean) {
-    const { keyBytes, valueBytes, maxEntries } = layout;
+  /** Memory for a table, to be shared. */
+  static allocate(shape: Shape): SharedArrayBuffer {
+    const { keyBytes, valueBytes, maxEntries } = shape;
+    const memory = new SharedArrayBuffer(
+      (1 + bucketsOf(shape) + LINKS * maxEntries) * 4 + maxEntries * (keyBytes + valueBytes),
+    );
+    new Int32Array(memory, 4, bucketsOf(shape)).fill(NIL);
+    return memory;
+  }
+
+  /** An empty table, of which only one is ever made to write to its memory. */
+  constructor(shape: Shape, evicts: boolean, memory = ByteTable.allocate(shape)) {
+    const { keyBytes, valueBytes, maxEntries } = shape;
     this.#keyBytes = keyBytes;
     this.#valueBytes = valueBytes;
     this.#evicts = evicts;
-    this.#keys = new Uint8Array(maxEntries * keyBytes);
-    this.#values = new Uint8Array(maxEntries * valueBytes);
-    this.#buckets = new Int32Array(2 ** Math.ceil(Math.log2(maxEntries))).fill(NIL);
-    this.#next = new Int32Array(maxEntries);
-    this.#newer = new Int32Array(maxEntries);
-    this.#older = new Int32Array(maxEntries);
+    let at = 0;
+    const words = (count: number) => {
+      const part = new Int32Array(memory, at, count);
+      at += count * 4;
+      return part;
+    };
+    this.#size = words(1);
+    this.#buckets = words(bucketsOf(shape));
+    this.#next = words(maxEntries);
+    this.#newer = words(maxEntries);
+    this.#older = words(maxEntries);
+    this.#keys = new Uint8Array(memory, at, maxEntries * keyBytes);
+    this.#values = new Uint8Array(memory, at + maxEntries * keyBytes, maxEntries * valueBytes);
   }
 
   get size(): number {
-    return this.#size;
+    return this.#size[0];
+  }
+
+  /** The same as `find`, from any thread, and without a trace. */
+  peek(key: Uint8Array, value: Uint8Array): boolean {
+    let entry = this.#buckets[this.#bucket(key)];
+    // An entry that changes its place meanwhile might lead round in a circle.
+    for (let steps = 0; entry !== NIL && steps < MOST_STEPS; steps++) {
+      if (this.#hasKey(entry, key)) {
+        this.#copyValue(entry, value);
+        return this.#hasKey(entry, key);
+      }
+      entry = this.#next[entry];
+    }
+    return false;
   }
 
   /** Copies the value of a key; false if it has none. */
@@ -46,8 +92,7 @@ export class ByteTable {
     const entry = this.#find(key, this.#bucket(key));
     if (entry === NIL) return false;
     this.#use(entry);
-    const at = entry * this.#valueBytes;
-    for (let i = 0; i < this.#valueBytes; i++) value[i] = this.#values[at + i];
+    this.#copyValue(entry, value);
     return true;
   }
 
@@ -62,7 +107,7 @@ export class ByteTable {
       this.#next[entry] = this.#buckets[bucket];
       this.#buckets[bucket] = entry;
       this.#link(entry);
-      this.#size++;
+      this.#size[0]++;
     } else {
       this.#use(entry);
     }
@@ -100,17 +145,26 @@ export class ByteTable {
     if (before === NIL) this.#buckets[bucket] = this.#next[entry];
     else this.#next[before] = this.#next[entry];
     this.#unlink(entry);
-    this.#size--;
+    this.#size[0]--;
   }
 
   #find(key: Uint8Array, bucket: number): number {
     for (let entry = this.#buckets[bucket]; entry !== NIL; entry = this.#next[entry]) {
-      const at = entry * this.#keyBytes;
-      let i = 0;
-      while (i < this.#keyBytes && this.#keys[at + i] === key[i]) i++;
-      if (i === this.#keyBytes) return entry;
+      if (this.#hasKey(entry, key)) return entry;
     }
     return NIL;
+  }
+
+  #hasKey(entry: number, key: Uint8Array): boolean {
+    const at = entry * this.#keyBytes;
+    let i = 0;
+    while (i < this.#keyBytes && this.#keys[at + i] === key[i]) i++;
+    return i === this.#keyBytes;
+  }
+
+  #copyValue(entry: number, value: Uint8Array): void {
+    const at = entry * this.#valueBytes;
+    for (let i = 0; i < this.#valueBytes; i++) value[i] = this.#values[at + i];
   }
 
   #bucket(key: Uint8Array): number {
@@ -143,4 +197,8 @@ export class ByteTable {
     if (older === NIL) this.#oldest = newer;
     else this.#newer[older] = newer;
   }
+}
+
+function bucketsOf({ maxEntries }: Shape): number {
+  return 2 ** Math.ceil(Math.log2(maxEntries));
 }

@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Endpoint, formatIp, type IpEndpoint, isV4, parseIp } from '../core/address.js';
 import { ClientTable } from '../core/client-table.js';
-import type { Configuration } from '../core/configuration.js';
+import type { Configuration, DsrMode } from '../core/configuration.js';
 import { maglevSize } from '../core/selection/maglev.js';
 import { ServerState } from '../core/server-state.js';
 import { formatMac } from '../frame/ethernet.js';
@@ -16,6 +16,7 @@ import { Transparency } from '../proxy/transparency.js';
 import { monotonicMs } from '../sys/clock.js';
 import { SystemError } from '../sys/errno.js';
 import { interfaceMac } from '../sys/network-interface.js';
+import { choosePath } from './choose-path.js';
 import { Controller } from './controller.js';
 import { DsrError } from './errors.js';
 import { explain, formatQuestion } from './explain.js';
@@ -29,7 +30,7 @@ import {
   type ProgramOptions,
 } from './layout.js';
 import { LinkProbes } from './link-probes.js';
-import { openPath, type Path } from './path.js';
+import type { Path } from './path.js';
 import { addressOf } from './reals.js';
 import { addressBytes } from './record.js';
 import { describe, type Reported, realsOf } from './report.js';
@@ -50,6 +51,7 @@ export interface DsrOptions {
   /** The VIP. */
   readonly listen: Endpoint;
   readonly interfaceName: string;
+  readonly mode: DsrMode;
   /** UDP, not TCP. */
   readonly udp: boolean;
   /** The process stays root and may load other programs while it runs. */
@@ -67,7 +69,8 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   requireServers(configuration, vip);
   const size = { ...defaultDimensions, slots: maglevSize(configuration.servers.length) };
   const all = { ipv4: true, ipv6: true, vlan: true, acl: true, slots: size.slots };
-  const path = openPath(interfaceName, size, all);
+  const { mode, log, failed } = options;
+  const path = choosePath({ mode, interfaceName, size, program: all, log, failed });
   let probes: LinkProbes | undefined;
   try {
     probes = new LinkProbes(interfaceName);
@@ -76,7 +79,7 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
     return plane;
   } catch (error) {
     probes?.close();
-    path.close();
+    await path.close();
     throw error;
   }
 }
@@ -178,8 +181,9 @@ export class DsrPlane implements DataPlane, FrameView {
   }
 
   /** What `penctl dsr` shows. */
-  describe(): Promise<string> {
-    return describe(this.#reported);
+  async describe(): Promise<string> {
+    const lines = this.#path.describe().map((line) => `${line}\n`);
+    return `${await describe(this.#reported)}${lines.join('')}`;
   }
 
   reals(): RealSnapshot[] {
@@ -249,7 +253,7 @@ export class DsrPlane implements DataPlane, FrameView {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#probes.close();
-    this.#path.close();
+    await this.#path.close();
   }
 
   /** `server 1 10.0.0.2 02:00:00:00:00:02` */

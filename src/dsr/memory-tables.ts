@@ -8,6 +8,15 @@ import type { ControlTables, PathTables, Traffic } from './tables.js';
 /** Numbers of a `trafficValue`, as doubles: exact up to 2^53. */
 const TRAFFIC = 3;
 
+/** What the path writes, where another thread can look at it. */
+export interface PathMemory {
+  readonly flows: SharedArrayBuffer;
+  readonly fragments: SharedArrayBuffer;
+  readonly outcomes: SharedArrayBuffer;
+  readonly realTraffic: SharedArrayBuffer;
+  readonly vipTraffic: SharedArrayBuffer;
+}
+
 export class MemoryTables implements PathTables, ControlTables {
   readonly control: Uint8Array;
   readonly #vips: ByteTable;
@@ -17,19 +26,33 @@ export class MemoryTables implements PathTables, ControlTables {
   readonly #reals = new Uint8Array(REALS * realValue.bytes);
   readonly #slots: Uint16Array;
   readonly #slotsEach: number;
-  readonly #outcomes = new Float64Array(OUTCOMES);
-  readonly #realTraffic = new Float64Array(REALS * TRAFFIC);
+  readonly #outcomes: Float64Array;
+  readonly #realTraffic: Float64Array;
   readonly #vipTraffic: Float64Array;
 
-  constructor(size: Dimensions) {
+  static allocate(size: Dimensions): PathMemory {
+    const { flows, fragments } = mapLayouts(size);
+    return {
+      flows: ByteTable.allocate(flows),
+      fragments: ByteTable.allocate(fragments),
+      outcomes: new SharedArrayBuffer(OUTCOMES * 8),
+      realTraffic: new SharedArrayBuffer(REALS * TRAFFIC * 8),
+      vipTraffic: new SharedArrayBuffer(size.vips * TRAFFIC * 8),
+    };
+  }
+
+  /** Over the same memory there may be another one, in another thread, whose part the path does not touch. */
+  constructor(size: Dimensions, memory = MemoryTables.allocate(size)) {
     const layouts = mapLayouts(size);
     this.control = new Uint8Array(layouts.control.valueBytes);
     this.#vips = new ByteTable(layouts.vips, false);
-    this.#flows = new ByteTable(layouts.flows, true);
-    this.#fragments = new ByteTable(layouts.fragments, true);
+    this.#flows = new ByteTable(layouts.flows, true, memory.flows);
+    this.#fragments = new ByteTable(layouts.fragments, true, memory.fragments);
     this.#slots = new Uint16Array(size.vips * size.slots);
     this.#slotsEach = size.slots;
-    this.#vipTraffic = new Float64Array(size.vips * TRAFFIC);
+    this.#outcomes = new Float64Array(memory.outcomes);
+    this.#realTraffic = new Float64Array(memory.realTraffic);
+    this.#vipTraffic = new Float64Array(memory.vipTraffic);
   }
 
   findVip(key: Uint8Array, value: Uint8Array): boolean {
@@ -42,6 +65,16 @@ export class MemoryTables implements PathTables, ControlTables {
 
   findFlow(key: Uint8Array, value: Uint8Array): boolean {
     return this.#flows.find(key, value);
+  }
+
+  /** From any thread, without a trace. */
+  peekFlow(key: Uint8Array, value: Uint8Array): boolean {
+    return this.#flows.peek(key, value);
+  }
+
+  /** From any thread, without a trace. */
+  peekFragment(key: Uint8Array, value: Uint8Array): boolean {
+    return this.#fragments.peek(key, value);
   }
 
   putFlow(key: Uint8Array, value: Uint8Array): void {

@@ -20,19 +20,26 @@ export interface Path {
   readonly isAttached: boolean;
   /** Makes it the faster for these options and the VIPs that there are now; obeying the tables does not depend on it. */
   specialise(options: ProgramOptions): void;
-  close(): void;
+  /** Lines for `penctl dsr`, of what only this path has. */
+  describe(): readonly string[];
+  close(): void | Promise<void>;
 }
 
 /**
- * Attaches to an interface, in the driver if that can run programs, else behind it. Throws a SystemError (ENODEV), a
- * BpfError (EPERM) or a DsrError, leaving nothing behind.
+ * Attaches to an interface: `xdp` in the driver, `generic` behind it, `auto` there only if the driver can run no programs.
+ * Throws a SystemError (ENODEV), a BpfError (EPERM) or a DsrError, leaving nothing behind.
  */
-export function openPath(interfaceName: string, size: Dimensions, options: ProgramOptions): Path {
+export function openPath(
+  interfaceName: string,
+  size: Dimensions,
+  options: ProgramOptions,
+  wanted: 'auto' | 'xdp' | 'generic',
+): Path {
   const tables = new BpfTables(createMaps(size), size);
   let program: Program | undefined;
   try {
     program = Program.load(dsrProgram(options), { maps: tables.maps });
-    const attached = attach(program, interfaceName);
+    const attached = attach(program, interfaceName, wanted);
     return new XdpPath(tables, program, attached);
   } catch (error) {
     program?.close();
@@ -79,6 +86,10 @@ class XdpPath implements Path {
     this.#program = next;
   }
 
+  describe(): readonly string[] {
+    return [];
+  }
+
   close(): void {
     this.#link.close();
     this.#program.close();
@@ -86,21 +97,26 @@ class XdpPath implements Path {
   }
 }
 
-function attach(program: Program, interfaceName: string): Attached {
+function attach(program: Program, interfaceName: string, wanted: 'auto' | 'xdp' | 'generic'): Attached {
+  if (wanted === 'generic') return attachGeneric(program, interfaceName, 'as dsr_mode says');
   try {
     return { link: XdpLink.attach(program, interfaceName, 'native'), mode: 'native', reason: 'in the driver' };
   } catch (error) {
     // Somebody else's program is there, or we may not: the other mode would not be allowed either.
-    if (!(error instanceof BpfError) || ['EBUSY', 'EEXIST', 'EPERM', 'EACCES', 'ENODEV'].includes(error.code))
+    if (
+      wanted === 'xdp' ||
+      !(error instanceof BpfError) ||
+      ['EBUSY', 'EEXIST', 'EPERM', 'EACCES', 'ENODEV'].includes(error.code)
+    )
       throw error;
-    return attachGeneric(program, interfaceName, error);
+    return attachGeneric(program, interfaceName, `behind the driver, which costs speed; ${error.message}`);
   }
 }
 
-function attachGeneric(program: Program, interfaceName: string, refusal: BpfError): Attached {
+function attachGeneric(program: Program, interfaceName: string, reason: string): Attached {
   try {
     const link = XdpLink.attach(program, interfaceName, 'generic');
-    return { link, mode: 'generic', reason: `behind the driver, which costs speed; ${refusal.message}` };
+    return { link, mode: 'generic', reason };
   } catch (error) {
     throw new DsrError(`cannot run XDP programs on '${interfaceName}': ${(error as Error).message}`, { cause: error });
   }

@@ -28,8 +28,19 @@ export interface DsrBed extends Bed {
   pen(script: Omit<PenScript, 'namespace'>): Promise<RunningPen>;
 }
 
-/** `servers` of them, named www1 and so on. With `rate`, the balancer's link is held to that, both ways. */
-export async function dsrBed(t: Scene, servers: number, rate?: string): Promise<DsrBed> {
+export interface DsrBedOptions {
+  /** The balancer's link is held to that, both ways. */
+  readonly rate?: string;
+  /** `packet` leaves the cables their offloads: unfinished checksums, frames that are too long for any wire. */
+  readonly mode?: TestedMode;
+}
+
+/** The ways that packets can go in these tests. */
+export const TESTED_MODES = ['xdp', 'packet'] as const;
+export type TestedMode = (typeof TESTED_MODES)[number];
+
+/** `servers` of them, named www1 and so on. */
+export async function dsrBed(t: Scene, servers: number, { rate, mode }: DsrBedOptions = {}): Promise<DsrBed> {
   const names = Array.from({ length: servers }, (_, i) => `www${i + 1}`);
   const ownV4 = (i: number) => `10.7.0.${21 + i}`;
   const ownV6 = (i: number) => `fd07::${21 + i}`;
@@ -39,7 +50,8 @@ export async function dsrBed(t: Scene, servers: number, rate?: string): Promise<
     balancer: { [rate === undefined ? 'lan' : 'slow']: lan(BALANCER, BALANCER6).lan },
     ...Object.fromEntries(names.map((name, i) => [name, lan(ownV4(i), ownV6(i))])),
   };
-  const made = await bed(t, { hosts, xdp: rate === undefined ? true : ['balancer'] });
+  const xdp = mode !== 'packet' && (rate === undefined ? true : ['balancer']);
+  const made = await bed(t, { hosts, xdp });
   if (rate !== undefined) await made.join('lan', 'slow', rate);
   const balancer = made.host('balancer');
   for (const name of names) await holdVip(made.host(name));
@@ -50,7 +62,10 @@ export async function dsrBed(t: Scene, servers: number, rate?: string): Promise<
     servers: names.map(made.host),
     addressOf: ownV4,
     address6Of: ownV6,
-    pen: (script) => pen(t, { ...script, namespace: balancer.namespace }),
+    pen: ({ options = [], ...script }) => {
+      const words = mode === undefined ? options : ['-O', `dsr_mode ${mode}`, ...options];
+      return pen(t, { ...script, options: words, namespace: balancer.namespace });
+    },
   };
 }
 

@@ -1,8 +1,9 @@
 /** Direct server return: on which interface, what it does, and where a packet would go. */
 import type { IpEndpoint } from '../../core/address.js';
 import { ipEndpoint, isV4, parseIp, splitHostPort } from '../../core/address.js';
+import { DSR_MODES } from '../../core/configuration.js';
 import type { FrameView } from '../../proxy/data-plane.js';
-import { type Argument, takeWord } from '../argument.js';
+import { type Argument, optional, takeWord, word } from '../argument.js';
 import { action, type Command, setting } from '../command.js';
 import { CommandError, quoted } from '../errors.js';
 import { resolvePort } from '../resolve.js';
@@ -34,6 +35,24 @@ export const dsrCommands: readonly Command[] = [
         throw new CommandError(`pen ${now} (to change it restart with -O "dsr_if ${name}")`);
       }
       draft.dsrInterface = name;
+      return undefined;
+    },
+  }),
+  setting({
+    name: 'dsr_mode',
+    arguments: [optional(word('auto|xdp|generic|packet'))],
+    section: 'Running',
+    help: 'direct server return: by an XDP program in the driver (xdp) or behind it (generic), or through this process (packet); auto takes the first of xdp, generic, packet that is to be had',
+    isNew: true,
+    run({ draft, service }, mode) {
+      if (mode === undefined) return `${draft.dsrMode}\n`;
+      const known = DSR_MODES.find((one) => one === mode);
+      if (known === undefined) throw new CommandError(`expected ${DSR_MODES.join(', ')}, got ${quoted(mode)}`);
+      if (service.engine !== undefined && known !== service.setup.dsrMode)
+        throw new CommandError(
+          `pen runs in mode ${service.setup.dsrMode} (to change it restart with -O "dsr_mode ${mode}")`,
+        );
+      draft.dsrMode = known;
       return undefined;
     },
   }),
