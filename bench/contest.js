@@ -1,6 +1,7 @@
 /** Competitors under the same load, in turn, round after round. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadByDnsperf } from './load/dnsperf.js';
+import { loadByResuming } from './load/resuming.js';
 import { loadByWrk } from './load/wrk.js';
 import { cpuBetween, readCpu, readMemory } from './measure.js';
 import { startCompetitor } from './rivals/rivals.js';
@@ -44,16 +45,28 @@ const WARM_UP_SECONDS = 2;
  * @param {string} [load.path]
  * @param {boolean} [load.perConnection]
  * @param {DnsLoad} [load.dns] questions instead of requests
+ * @param {string} [load.certificate] the load comes by TLS, and that is what it meets
+ * @param {boolean} [load.resumes] each connection resumes the session of the one before
  * @returns {Promise<Result[]>}
  */
-export async function contest(bench, { competitors, connections, path, perConnection, dns }) {
+export async function contest(bench, load) {
+  const { competitors, connections, path, perConnection, dns, certificate, resumes } = load;
   const { cores, options } = bench;
   const backend = dns ?? bench.backend;
   const started = [];
   const run = (/** @type {number} */ port, /** @type {number} */ seconds) =>
     dns
       ? loadByDnsperf(port, { core: cores.load, clients: connections, outstanding: dns.outstanding, seconds })
-      : loadByWrk(port, { core: cores.load, connections, path, perConnection, seconds });
+      : resumes
+        ? loadByResuming(port, { core: cores.load, connections, seconds })
+        : loadByWrk(port, {
+            core: cores.load,
+            connections,
+            path,
+            perConnection,
+            seconds,
+            isTls: certificate !== undefined,
+          });
   for (const competitor of competitors) {
     const setup = {
       servers: [`127.0.0.1:${backend.port}`],
@@ -63,6 +76,7 @@ export async function contest(bench, { competitors, connections, path, perConnec
       directPort: backend.port,
       udp: dns !== undefined,
       tracks: dns !== undefined,
+      certificate,
     };
     started.push({ ...(await startCompetitor(competitor, setup)), turns: /** @type {Turn[]} */ ([]) });
   }

@@ -8,6 +8,7 @@ import { dns } from './dns.js';
 import { idle } from './idle.js';
 import { keepAlive } from './keep-alive.js';
 import { servers } from './servers.js';
+import { tlsBulk, tlsFull, tlsKeepAlive, tlsResumed } from './tls.js';
 import { transparent } from './transparent.js';
 
 /**
@@ -17,4 +18,19 @@ import { transparent } from './transparent.js';
  */
 
 /** @type {readonly Case[]} */
-export const CASES = [keepAlive, connection, bulk, dns, idle, servers, clients, transparent, choosing, allocation];
+export const CASES = [
+  keepAlive,
+  connection,
+  bulk,
+  dns,
+  idle,
+  servers,
+  clients,
+  transparent,
+  choosing,
+  tlsFull,
+  tlsResumed,
+  tlsKeepAlive,
+  tlsBulk,
+  allocation,
+];

@@ -20,17 +20,21 @@ const UNIT_US = /** @type {Record<string, number>} */ ({ us: 1, ms: 1_000, s: 1_
  * @param {number} options.seconds
  * @param {string} [options.path]
  * @param {boolean} [options.perConnection]
+ * @param {boolean} [options.isTls]
  * @param {string} [options.host] to ask, 127.0.0.1 unless given
  * @param {string} [options.namespace] of the network to ask from
  * @returns {Promise<Load>}
  */
 export async function loadByWrk(
   port,
-  { core, connections, seconds, path = '/', perConnection = false, host = '127.0.0.1', namespace },
+  { core, connections, seconds, path = '/', perConnection = false, isTls = false, host = '127.0.0.1', namespace },
 ) {
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '--timeout', '10s'];
   if (perConnection) args.push('-H', 'Connection: close');
-  const program = new Program('wrk', [...args, `http://${host}:${port}${path}`], { core, namespace });
+  const program = new Program('wrk', [...args, `${isTls ? 'https' : 'http'}://${host}:${port}${path}`], {
+    core,
+    namespace,
+  });
   return parseWrk(await program.finished());
 }
 

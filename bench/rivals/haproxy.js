@@ -31,7 +31,7 @@ defaults
   timeout server 1h
 ${extra}
 listen bench
-  bind 127.0.0.1:${setup.port}
+  bind 127.0.0.1:${setup.port}${setup.certificate ? ` ssl crt ${setup.certificate}` : ''}
   balance roundrobin
 ${setup.servers.map((server, i) => `  server s${i} ${server}`).join('\n')}
 `,

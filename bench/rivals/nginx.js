@@ -32,7 +32,8 @@ stream {
   ${extra}
   proxy_timeout ${setup.udp ? '30s' : '1h'};
   upstream bench { ${setup.servers.map((server) => `server ${server};`).join(' ')} }
-  server { listen 127.0.0.1:${setup.port}${setup.udp ? ' udp' : ''}; proxy_pass bench; }
+  ${setup.certificate ? `ssl_certificate ${setup.certificate}; ssl_certificate_key ${setup.certificate}; ssl_protocols TLSv1.2 TLSv1.3;` : ''}
+  server { listen 127.0.0.1:${setup.port}${setup.udp ? ' udp' : ''}${setup.certificate ? ' ssl' : ''}; proxy_pass bench; }
 }
 `,
       );

@@ -34,6 +34,7 @@ export async function engines(root, suffix = '') {
           ...[pen, '-f', '-O', engine, ...threads],
           ...(setup.udp ? ['-U'] : []),
           ...[...(setup.tracks ? [] : ['-r']), '-c', String(setup.clients), '-x', String(setup.connections)],
+          ...(setup.certificate ? ['-E', setup.certificate] : []),
           ...[`127.0.0.1:${setup.port}`, ...setup.servers],
         ],
       }),

@@ -19,6 +19,7 @@ export const cPen = {
         '-x',
         String(setup.connections),
       ],
+      ...(setup.certificate ? ['-E', setup.certificate, '-K', setup.certificate] : []),
       ...[`127.0.0.1:${setup.port}`, ...setup.servers],
     ],
   }),

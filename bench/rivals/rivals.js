@@ -7,6 +7,7 @@ import { ROOT } from '../machine.js';
 import { freePort, Program } from '../program.js';
 import { dnsdist } from './dnsdist.js';
 import { haproxy, haproxySplice } from './haproxy.js';
+import { hitch } from './hitch.js';
 import { nginx, nginxLargeBuffer } from './nginx.js';
 import { engines } from './ours.js';
 import { cPen } from './pen.js';
@@ -20,6 +21,7 @@ import { cPen } from './pen.js';
  * @property {boolean} [tracks] clients come back to their server; otherwise servers take turns
  * @property {string[]} [nodeFlags] for ours
  * @property {boolean} [udp] DNS instead of TCP; clients keep their server
+ * @property {string} [certificate] file with certificate, chain and key: clients come by TLS
  */
 
 /**
@@ -36,6 +38,9 @@ import { cPen } from './pen.js';
 
 /** No balancer at all: what load generator and backend can do. @type {Competitor} */
 const direct = { id: 'direct', label: 'no balancer', kind: 'context', version: '-', command: undefined };
+
+/** Speaks nothing but TLS. @type {readonly Competitor[]} */
+export const forTls = [hitch].filter(({ version }) => version !== '');
 
 /** Tuned for one case, and no yardstick: they stand in that case's table. @type {readonly Competitor[]} */
 export const forBulk = [haproxySplice, nginxLargeBuffer].filter(({ version }) => version !== '');

@@ -25,28 +25,49 @@ export const LONG_OPTIONS: readonly LongOptionRow[] = [
   { name: 'version', help: 'show the version and exit' },
 ];
 
+/** What -L takes, and the ssl_option that it stands for. */
+const PROTOCOLS = new Map([
+  ['ssl23', ''],
+  ['ssl3', ''],
+  ['tls1', ''],
+  ['tls1.2', 'no_tlsv1.3'],
+  ['tls1.3', 'no_tlsv1.2'],
+]);
+
 export const OPTIONS: readonly OptionRow[] = [
-  later('A', 'DIR', 'TLS is', 'directory of CA certificates for clients'),
+  file('A', 'DIR', 'ssl_ca_path', 'directory of CA certificates for clients'),
   server('B', 'abuse_server', 'abuse server, for clients that client_acl denies'),
   text('C', 'PORT|PATH', 'control', 'control port (as root only with -u) or Unix socket'),
   obsolete('D', undefined, 'delayed forwarding is gone'),
-  later('E', 'FILE', 'TLS is', 'certificate (with key), PEM'),
+  file('E', 'FILE', 'ssl_certificate', 'certificate (with chain and key), PEM; repeatable'),
   text('F', 'FILE', 'configFile', 'configuration file in penctl language, read again on HUP'),
-  later('G', 'FILE', 'TLS is', 'file of CA certificates for clients'),
+  file('G', 'FILE', 'ssl_ca_file', 'file of CA certificates for clients'),
   toggle('H', 'http', 'add X-Forwarded-For and X-Forwarded-Proto to HTTP requests'),
-  later('K', 'FILE', 'TLS is', 'key, PEM'),
-  later('L', 'PROTOCOL', 'TLS is', 'ssl23, ssl3 or tls1'),
+  file('K', 'FILE', 'ssl_key', 'key, PEM; repeatable'),
+  {
+    ...row('L', 'PROTOCOL', 'ssl23 (TLS 1.2 and 1.3), tls1.2 or tls1.3; older ones are refused'),
+    take(draft, protocol) {
+      const option = PROTOCOLS.get(protocol);
+      if (option === undefined) {
+        throw new UsageError(`-L: expected ${[...PROTOCOLS.keys()].join(', ')}, got '${protocol}'`);
+      }
+      if (option !== '') draft.commands.push({ option: '-L', line: `ssl_option ${option}` });
+      if (protocol === 'ssl3' || protocol === 'tls1') {
+        draft.warnings.push(`-L ${protocol}: broken (RFC 7568, RFC 8996) and not spoken, TLS 1.2 and 1.3 are`);
+      }
+    },
+  },
   obsolete('N', undefined, 'use -h with -r'),
   command('O', 'any penctl command, as in -O "idle_timeout 60"; repeatable'),
   toggle('P', 'poll', 'use poll'),
   obsolete('Q', undefined, 'the best engine is chosen without it'),
-  later('R', undefined, 'TLS is', 'require a valid client certificate'),
+  toggle('R', 'ssl_verify required', 'require a valid client certificate'),
   obsolete('S', 'N', 'the server table grows on demand'),
   number('T', 'SECONDS', 'tracking', 'trackingSec', 'remember a client that long, 0 = for ever'),
   toggle('U', 'udp', 'balance UDP instead of TCP'),
   toggle('W', 'weight', 'select by weight'),
   flag('X', 'allowExit', 'let the control command "exit" end pen'),
-  later('Z', undefined, 'TLS is', 'TLS compatibility mode'),
+  toggle('Z', 'ssl_option compatible', 'TLS with work-arounds for defects of old programs'),
   later('a', undefined, 'debugging dumps are', 'ASCII in debugging dumps'),
   number('b', 'SECONDS', 'blacklist', 'blacklistSec', 'leave a failing server alone that long'),
   number('c', 'N', 'clients_max', 'clientsMax', 'clients to remember'),
@@ -99,6 +120,15 @@ function text(name: string, value: string, key: TextKey, help: string): OptionRo
     ...row(name, value, help),
     take(draft, given) {
       draft[key] = given;
+    },
+  };
+}
+
+function file(name: string, value: string, word: string, help: string): OptionRow {
+  return {
+    ...row(name, value, help),
+    take(draft, given) {
+      draft.commands.push({ option: `-${name}`, line: `${word} ${oneLine(name, given)}` });
     },
   };
 }

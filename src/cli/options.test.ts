@@ -142,13 +142,7 @@ describe('parseOptions refuses', () => {
     ['-i pen 80 www1', '-i: the Windows service is not available yet'],
     ['-a 80 www1', '-a: debugging dumps are not available yet'],
     ['-l pen.log 80 www1', '-l: the connection log is not available yet'],
-    ['-A ca 443 www1', '-A: TLS is not available yet'],
-    ['-E cert.pem 443 www1', '-E: TLS is not available yet'],
-    ['-G ca.pem 443 www1', '-G: TLS is not available yet'],
-    ['-K key.pem 443 www1', '-K: TLS is not available yet'],
-    ['-L tls1 443 www1', '-L: TLS is not available yet'],
-    ['-R 443 www1', '-R: TLS is not available yet'],
-    ['-Z 443 www1', '-Z: TLS is not available yet'],
+    ['-L tls2 443 www1', "-L: expected ssl23, ssl3, tls1, tls1.2, tls1.3, got 'tls2'"],
   ];
   for (const [typed, want, where] of rows) {
     test(`pen ${typed}`, () => {

@@ -163,7 +163,7 @@ function makeService(options: Options, surroundings: Surroundings): Service {
         listen,
         engine,
         seed: randomInt(2 ** 32),
-        log: (line) => log(0, line),
+        log: (level, line) => service.log(level, line),
         failed: (failure) => service.fatal(failure),
       }).catch((failure) => {
         throw failure instanceof SystemError && failure.syscall === 'listen' ? cannotListen(listen, failure) : failure;

@@ -33,6 +33,7 @@ export type Section =
   | 'Looking'
   | 'Running'
   | 'Files'
+  | 'TLS'
   | 'Later';
 
 /** A parsed command, ready to be run. */

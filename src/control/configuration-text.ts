@@ -2,6 +2,7 @@
 import type { AclEntry } from '../core/acl.js';
 import { formatIp, type IpWords, isV4 } from '../core/address.js';
 import { emptySlot, NONE, type ServerSpec, type Settings } from '../core/configuration.js';
+import type { TlsSettings } from '../tls/settings.js';
 import { describeSpare, hostOf } from './commands/servers.js';
 import type { Setup } from './draft.js';
 import { CommandError } from './errors.js';
@@ -66,11 +67,38 @@ export function configurationText(setup: Setup): string {
     ...configuration.servers.map(serverLine),
     spareLine('emergency', configuration.emergency),
     spareLine('abuse_server', configuration.abuse),
+    ...tlsLines(setup.tls),
     webStats === undefined ? 'no web_stats' : `web_stats ${sayable(webStats)}`,
     adminToken === undefined ? 'no admin_token' : `admin_token ${sayable(adminToken.file)}`,
     admin === undefined ? 'no admin' : `admin ${sayable(admin.text)}`,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Lists are emptied first, so that they win over those of the command line. */
+function tlsLines(tls: TlsSettings): string[] {
+  const file = (word: string, name: string | undefined) =>
+    name === undefined ? `no ${word}` : `${word} ${sayable(name)}`;
+  return [
+    'no ssl_certificate',
+    ...tls.certificates.map((name) => file('ssl_certificate', name)),
+    'no ssl_key',
+    ...tls.keys.map((name) => file('ssl_key', name)),
+    file('ssl_ca_file', tls.caFile),
+    file('ssl_ca_path', tls.caPath),
+    file('ssl_server_ca', tls.serverCa),
+    file('ssl_ocsp_response', tls.ocspResponse),
+    file('ssl_sni_path', tls.sniPath),
+    `ssl_sni_unknown ${tls.refusesUnknownNames ? 'refuse' : 'default'}`,
+    `ssl_verify ${tls.clientCertificate}`,
+    tls.ciphers === '' ? 'no ssl_ciphers' : `ssl_ciphers ${sayable(tls.ciphers)}`,
+    'no ssl_option',
+    ...tls.options.map((option) => `ssl_option ${option}`),
+    tls.alpn.length === 0 ? 'no ssl_alpn' : `ssl_alpn ${tls.alpn.join(' ')}`,
+    `ssl_ticket_time ${tls.ticketSec}`,
+    `ssl_handshake_time ${tls.handshakeSec}`,
+    `ssl_client_renegotiation_interval ${tls.renegotiationSec}`,
+  ];
 }
 
 /** Sorted, so `conn_max`, which `idlers` may not exceed, comes before it, and `transparent` before its refinements. */
@@ -109,11 +137,12 @@ function prefixLength(mask: IpWords): number {
 
 /** An empty row has the address that empties it, so that it wins over a row of the command line. */
 function serverLine(spec: ServerSpec, slot: number): string {
-  const { endpoint, acl, max, hard, weight, prio, proxy, names } = spec;
+  const { endpoint, acl, max, hard, weight, prio, proxy, names, tls, sni } = spec;
   const port = endpoint?.kind === 'unix' ? '' : ` port ${endpoint?.port ?? 0}`;
   const address = `address ${sayable(hostOf(endpoint))}${port}`;
   const limits = `max ${max} hard ${hard} weight ${weight} prio ${prio}`;
-  return `server ${slot} acl ${acl} ${address} ${limits} proxy ${proxy} name ${names.join() || '*'}`;
+  const peer = sni !== '' ? ` sni ${sni}` : tls === 'off' ? '' : ' sni -';
+  return `server ${slot} acl ${acl} ${address} ${limits} proxy ${proxy} name ${names.join() || '*'} tls ${tls}${peer}`;
 }
 
 function spareLine(word: string, spec: ServerSpec | undefined): string {

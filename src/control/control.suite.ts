@@ -12,6 +12,7 @@ import type { Configuration } from '../core/configuration.js';
 import { ServerState } from '../core/server-state.js';
 import type { ConnectionSnapshot, DataPlane, WorkerSnapshot } from '../proxy/data-plane.js';
 import { Transparency } from '../proxy/transparency.js';
+import { NO_TLS_COUNTS, type TlsCounts } from '../tls/counts.js';
 import { type CommandLine, Service, type ServiceOptions } from './service.js';
 
 /** A state that a connection in use may have. */
@@ -80,6 +81,10 @@ export class MemoryDataPlane implements DataPlane {
 
   idlers(): number {
     return 0;
+  }
+
+  tlsCounts(): TlsCounts {
+    return NO_TLS_COUNTS;
   }
 
   connectionsInUse(): number {

@@ -10,6 +10,7 @@ import {
   type Settings,
 } from '../core/configuration.js';
 import type { EngineName } from '../engine/engine.js';
+import { defaultTlsSettings, type TlsSettings } from '../tls/settings.js';
 
 /** An address to listen on, as written and as understood. */
 export interface ListenAddress {
@@ -33,6 +34,7 @@ export interface Setup {
   /** Where the admin pages are served; undefined: nowhere. */
   readonly admin: ListenAddress | undefined;
   readonly adminToken: AdminToken | undefined;
+  readonly tls: TlsSettings;
 }
 
 /** What whoever asks for the admin pages has to know. */
@@ -50,6 +52,7 @@ export const emptySetup: Setup = {
   dsrMode: 'auto',
   admin: undefined,
   adminToken: undefined,
+  tls: defaultTlsSettings,
 };
 
 /** Tables in use, which never shrink; 0 before the start. */
@@ -70,6 +73,8 @@ export class Draft {
   dsrMode: DsrMode;
   admin: ListenAddress | undefined;
   adminToken: AdminToken | undefined;
+  /** Replaced whole by whoever changes it. */
+  tls: TlsSettings;
   emergency: ServerSpec | undefined;
   abuse: ServerSpec | undefined;
   /** Seconds of blacklisting asked for, by slot; state, so it is applied but never kept. */
@@ -96,6 +101,7 @@ export class Draft {
     this.dsrMode = setup.dsrMode;
     this.admin = setup.admin;
     this.adminToken = setup.adminToken;
+    this.tls = setup.tls;
     this.emergency = configuration.emergency;
     this.abuse = configuration.abuse;
     // Both are shared with the published configuration until first changed, then copied once.
@@ -133,7 +139,7 @@ export class Draft {
 
   /** Whether anything differs from the Setup it began with, or a blacklisting waits. */
   get isChanged(): boolean {
-    const { configuration, listen, webStats, engine, dsrInterface, dsrMode, admin, adminToken } = this.#was;
+    const { configuration, listen, webStats, engine, dsrInterface, dsrMode, admin, adminToken, tls } = this.#was;
     const settings = Object.keys(this.settings) as (keyof Settings)[];
     return (
       this.#serversChanged ||
@@ -147,6 +153,7 @@ export class Draft {
       this.dsrMode !== dsrMode ||
       this.admin !== admin ||
       this.adminToken !== adminToken ||
+      this.tls !== tls ||
       this.emergency !== configuration.emergency ||
       this.abuse !== configuration.abuse ||
       settings.some((key) => this.settings[key] !== configuration.settings[key])
@@ -162,6 +169,9 @@ export class Draft {
         emergency: this.emergency,
         abuse: this.abuse,
         acls: this.#acls,
+        // Loaded from files and added when it is published.
+        tls: undefined,
+        tickets: [],
       },
       listen: this.listen,
       webStats: this.webStats,
@@ -170,6 +180,7 @@ export class Draft {
       dsrMode: this.dsrMode,
       admin: this.admin,
       adminToken: this.adminToken,
+      tls: this.tls,
     };
   }
 

@@ -18,6 +18,7 @@ import { numberCommands } from './commands/numbers.js';
 import { processCommands } from './commands/process.js';
 import { serverCommands } from './commands/servers.js';
 import { switchCommands } from './commands/switches.js';
+import { tlsCommands } from './commands/tls.js';
 import { transparentCommands } from './commands/transparent.js';
 import { udpCommands } from './commands/udp.js';
 import { CommandError, quoted } from './errors.js';
@@ -48,6 +49,7 @@ export const commands: readonly Command[] = [
   ...transparentCommands,
   ...dsrCommands,
   ...fileCommands,
+  ...tlsCommands,
   ...adminCommands,
   ...lookingCommands,
   ...processCommands,

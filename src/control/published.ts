@@ -2,9 +2,12 @@
 import { type Endpoint, formatEndpoint } from '../core/address.js';
 import type { Configuration } from '../core/configuration.js';
 import { isUnspecified, type Setup } from './draft.js';
+import type { TlsKeeper } from './tls-keeper.js';
 
 /** What the data plane gets: a row whose address is 0.0.0.0 keeps its port for people, but is empty for traffic. */
-export function published(configuration: Configuration): Configuration {
+export function published(bare: Configuration, { inForce }: TlsKeeper): Configuration {
+  const { loaded, tickets } = inForce;
+  const configuration = { ...bare, tls: loaded.plan, tickets };
   if (!configuration.servers.some((server) => isUnspecified(server.endpoint))) return configuration;
   const servers = configuration.servers.map((server) =>
     isUnspecified(server.endpoint) ? { ...server, endpoint: undefined } : server,

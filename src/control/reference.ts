@@ -11,6 +11,7 @@ const sections: readonly Section[] = [
   'Looking',
   'Running',
   'Files',
+  'TLS',
   'Later',
 ];
 

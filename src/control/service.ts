@@ -10,6 +10,8 @@ import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
 import type { DataPlane } from '../proxy/data-plane.js';
 import { Refusal } from '../proxy/refusal.js';
+import type { CertificateReport } from '../tls/credential.js';
+import type { LoadedTls } from '../tls/load.js';
 import type { Origin } from './argument.js';
 import { printReplies, Script, type ScriptReply } from './config-file.js';
 import { configurationText } from './configuration-text.js';
@@ -27,6 +29,7 @@ import { setupProblems } from './setup-problems.js';
 import { type Moment, takeServers, takeStatistics, takeSummary } from './snapshot.js';
 import type { ServerStatistics, Statistics, Summary } from './statistics.js';
 import { statisticsLines, statisticsPage } from './statistics-page.js';
+import { TlsKeeper } from './tls-keeper.js';
 import { TransparencyWatch } from './transparency-watch.js';
 
 /** A name server may keep a command waiting longer than anybody waits for the end. */
@@ -105,6 +108,10 @@ export class Service {
   #startedMs = 0;
   /** The end of the queue of commands; never rejects. */
   #last: Promise<unknown> = Promise.resolve();
+  readonly #tls = new TlsKeeper({
+    changed: () => this.#republish(),
+    staleStaple: () => void this.#inTurn(() => this.#refreshTls()),
+  });
 
   constructor(options: ServiceOptions) {
     this.#options = options;
@@ -150,7 +157,7 @@ export class Service {
 
   /** The Setup as the data plane has it. */
   get published(): Setup {
-    return { ...this.#setup, configuration: published(this.#setup.configuration) };
+    return { ...this.#setup, configuration: published(this.#setup.configuration, this.#tls) };
   }
 
   get state(): ServerState {
@@ -172,6 +179,15 @@ export class Service {
 
   get allowExit(): boolean {
     return this.#options.allowExit;
+  }
+
+  /** The certificates in use. */
+  get certificates(): readonly CertificateReport[] {
+    return this.#tls.inForce.loaded.certificates;
+  }
+
+  wallMs(): number {
+    return this.#options.wallMs();
   }
 
   monotonicMs(): number {
@@ -210,6 +226,12 @@ export class Service {
     };
     this.#setup = setup;
     this.#controlAcl = controlAclOf(this.#setup);
+    try {
+      this.#adoptTls(this.#setup, this.#loadTls(this.#setup));
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      throw new ConfigurationError([{ text: error.message, isUsage: false }]);
+    }
   }
 
   /** Starts the data plane, then does what the command line and the file told it to do. */
@@ -217,13 +239,14 @@ export class Service {
     const { configuration, listen, engine, admin } = this.#setup;
     if (!listen) throw new Error('Service.start: prepare it first');
     this.#dataPlane = await this.#options.startDataPlane(
-      published(configuration),
+      published(configuration, this.#tls),
       listen.endpoint,
       engine,
       this.#setup,
     );
     const watch = new TransparencyWatch(this.#dataPlane.transparency, (level, line) => this.log(level, line));
     this.#watch = setInterval(() => watch.look(this.monotonicMs()), WATCH_MS).unref();
+    this.#tls.start();
     this.#drain(this.#state.drains);
     this.#blacklist(this.#state.blacklists);
     this.#startedMs = this.monotonicMs();
@@ -277,6 +300,7 @@ export class Service {
   /** HUP: if the file has changed, the settings become command line plus file. Never rejects; problems are logged. */
   reload(): Promise<void> {
     return this.#inTurn(async () => {
+      await this.#refreshTls();
       if (this.#file === undefined) return;
       try {
         const file = await this.#readFile();
@@ -292,6 +316,12 @@ export class Service {
         this.observer.events.record({ kind: 'command', mood: 'bad', text: `old settings kept: ${first}` });
       }
     });
+  }
+
+  /** Reads certificates and keys again. Throws CommandError, and then the old ones stay. */
+  async reloadTls(): Promise<void> {
+    this.#adoptTls(this.#setup, this.#loadTls(this.#setup));
+    this.#republish();
   }
 
   statistics(): Statistics {
@@ -346,6 +376,7 @@ export class Service {
   async stop(): Promise<void> {
     clearInterval(this.#watch);
     this.#observer?.stop();
+    this.#tls.stop();
     await this.#control?.close();
     await this.#admin?.close();
     await Promise.race([this.#last, sleep(STOP_PATIENCE_MS, undefined, { ref: false })]);
@@ -400,6 +431,7 @@ export class Service {
     const [problem] = setupProblems(setup);
     if (problem !== undefined) throw new CommandError(problem);
     if (this.#control) requireGuarded(this.#control.endpoint, setup);
+    const loaded = needsTls(was, setup) ? this.#loadTls(setup) : undefined;
     const isMoved = !isSame(was.admin?.endpoint, setup.admin?.endpoint);
     const door = isMoved && setup.admin ? await this.#options.openAdmin(setup.admin.endpoint, this) : undefined;
     if (setup.listen && setup.listen !== was.listen && !isSame(setup.listen.endpoint, was.listen?.endpoint)) {
@@ -410,12 +442,16 @@ export class Service {
         throw error;
       }
     }
+    const before = this.#tls.inForce;
+    if (loaded !== undefined) this.#adoptTls(setup, loaded);
     const replaced = replacedSlots(was, setup);
     // Before the workers hear of it: they let go of what they keep ready for a server that drains.
     this.#drain(new Map([...replaced.map((slot) => [slot, false] as const), ...draft.drains]));
     try {
-      dataPlane.configure(published(setup.configuration));
+      dataPlane.configure(published(setup.configuration, this.#tls));
     } catch (error) {
+      this.#tls.restore(before);
+      this.#tls.start();
       await door?.close();
       throw error instanceof Refusal ? new CommandError(error.message) : error;
     }
@@ -431,6 +467,34 @@ export class Service {
       this.#options.becameTransparent?.(configuration);
     }
     this.#blacklist(new Map([...replaced.map((slot) => [slot, 0] as const), ...draft.blacklists]));
+  }
+
+  /** Never rejects; problems are logged. */
+  async #refreshTls(): Promise<void> {
+    const { certificates, ocspResponse } = this.#setup.tls;
+    if (certificates.length === 0 && ocspResponse === undefined) return;
+    try {
+      await this.reloadTls();
+      this.log(0, 'certificates read again');
+    } catch (error) {
+      this.log(0, `old certificates kept: ${causeOf((error as Error).message)}`);
+    }
+  }
+
+  /** Throws CommandError. */
+  #loadTls({ tls, configuration }: Setup): LoadedTls {
+    const { servers } = configuration;
+    return this.#tls.load(tls, servers, this.#options.wallMs());
+  }
+
+  #adoptTls(setup: Setup, loaded: LoadedTls): void {
+    this.#tls.adopt(setup.tls, loaded);
+    for (const warning of loaded.warnings) this.log(0, warning);
+    if (this.#dataPlane) this.#tls.start();
+  }
+
+  #republish(): void {
+    this.#dataPlane?.configure(published(this.#setup.configuration, this.#tls));
   }
 
   async #listen(endpoint: Endpoint): Promise<void> {
@@ -508,4 +572,11 @@ function requireGuarded(endpoint: Endpoint, { configuration }: Setup): void {
 
 function controlAclOf({ configuration }: Setup): Acl {
   return new Acl(configuration.acls[configuration.settings.controlAcl] ?? []);
+}
+
+/** Whether files are to be read for the change: one of TLS's own, or servers that speak it. */
+function needsTls(was: Setup, now: Setup): boolean {
+  const modes = ({ configuration }: Setup) => new Set(configuration.servers.map(({ tls }) => tls));
+  const [before, after] = [modes(was), modes(now)];
+  return was.tls !== now.tls || before.size !== after.size || [...after].some((mode) => !before.has(mode));
 }

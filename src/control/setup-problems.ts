@@ -2,11 +2,12 @@
 import { isTransparent } from '../core/configuration.js';
 import { isLoopback } from './control-access.js';
 import type { Setup } from './draft.js';
+import { tlsProblem } from './tls-keeper.js';
 import { udpProblems } from './udp-check.js';
 
 /** A line each; none if the Setup can be had. */
 export function setupProblems(setup: Setup): string[] {
-  return [portProblem(setup), directProblem(setup), adminProblem(setup)]
+  return [portProblem(setup), directProblem(setup), adminProblem(setup), tlsProblem(setup)]
     .filter((problem) => problem !== undefined)
     .concat(udpProblems(setup));
 }

@@ -5,6 +5,7 @@
  */
 import type { AclEntry } from './acl.js';
 import type { Endpoint } from './address.js';
+import type { TicketKeys, TlsPlan } from './tls-plan.js';
 
 /** Upper bounds. Tables reserve address space for them (memory is committed by the kernel when touched). */
 export const MAX_SERVERS = 65_536;
@@ -48,7 +49,13 @@ export interface ServerSpec {
   readonly proxy: ProxyVersion;
   /** With `peek`, clients that ask for one of these names are its: lower case, `*.domain` covers what ends so; none = all others. */
   readonly names: readonly string[];
+  /** `verify`: its certificate must be one that we trust, and its own. */
+  readonly tls: ServerTls;
+  /** The name it is asked for and its certificate must be for; '' = its address. */
+  readonly sni: string;
 }
+
+export type ServerTls = 'off' | 'on' | 'verify';
 
 export interface Settings {
   readonly abortOnError: boolean;
@@ -119,6 +126,9 @@ export interface Configuration {
   readonly abuse: ServerSpec | undefined;
   /** Index = ACL number; always MAX_ACLS long. */
   readonly acls: readonly (readonly AclEntry[])[];
+  /** undefined: no TLS, neither for clients nor for servers. */
+  readonly tls: TlsPlan | undefined;
+  readonly tickets: TicketKeys;
 }
 
 export const defaultSettings: Settings = {
@@ -172,6 +182,8 @@ export const emptySlot: ServerSpec = {
   acl: 0,
   proxy: 'off',
   names: [],
+  tls: 'off',
+  sni: '',
 };
 
 export const emptyConfiguration: Configuration = {
@@ -180,6 +192,8 @@ export const emptyConfiguration: Configuration = {
   emergency: undefined,
   abuse: undefined,
   acls: Array.from({ length: MAX_ACLS }, () => []),
+  tls: undefined,
+  tickets: [],
 };
 
 /** Whether connections or the listener may have addresses that are not this host's, which takes a privilege. */

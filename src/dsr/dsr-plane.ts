@@ -16,6 +16,7 @@ import { Transparency } from '../proxy/transparency.js';
 import { monotonicMs } from '../sys/clock.js';
 import { SystemError } from '../sys/errno.js';
 import { interfaceMac } from '../sys/network-interface.js';
+import { NO_TLS_COUNTS, type TlsCounts } from '../tls/counts.js';
 import { choosePath } from './choose-path.js';
 import { Controller } from './controller.js';
 import { DsrError } from './errors.js';
@@ -213,6 +214,11 @@ export class DsrPlane implements DataPlane, FrameView {
 
   /** There are no workers; what is open stays open. */
   async reduceCapabilities(): Promise<void> {}
+
+  /** There are none: servers speak to clients themselves. */
+  tlsCounts(): TlsCounts {
+    return NO_TLS_COUNTS;
+  }
 
   /** Of frames to the VIP; `penctl dsr` tells of those that pass too. */
   drops(): [string, number][] {

@@ -111,8 +111,10 @@ export interface Engine {
 
   /** The memory of a buffer; its length is the buffer's capacity. */
   bytes(buffer: number): Uint8Array;
-  /** A buffer of our own to fill and send; -1 if the pool can give none. */
-  acquire(): number;
+  /** Where that memory is, for native code; requires FFI. Good until the buffer is sent or released. */
+  address(buffer: number): number;
+  /** A buffer of our own to fill and send, a large one if it is to hold much; -1 if the pool can give none. */
+  acquire(bytes?: number): number;
   release(buffer: number): void;
   /** Buffers in the handler's or the kernel's hands right now, and the pool's size in bytes: for tests and statistics. */
   buffersInUse(): number;

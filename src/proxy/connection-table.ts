@@ -24,6 +24,8 @@ export const STATE = {
   hearing: 7,
   /** It is told why it is refused, and then closed. */
   refusing: 8,
+  /** The client's TLS handshake is under way. */
+  securing: 9,
 } as const;
 
 const COLUMNS = {

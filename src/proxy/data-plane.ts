@@ -8,6 +8,7 @@ import type { Configuration } from '../core/configuration.js';
 import type { Counters } from '../core/counters.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
+import type { TlsCounts } from '../tls/counts.js';
 
 /** What `connection N` and `connections` show. Sockets are -1 and the state 0 where there is none. */
 export interface ConnectionSnapshot {
@@ -105,6 +106,8 @@ export interface DataPlane {
   workers(): readonly WorkerSnapshot[];
   /** Those in use, in the order of their numbers, `limit` at most, of those whose row `wants` to be seen. */
   activeConnections(limit: number, wants?: (connection: ConnectionSnapshot) => boolean): ConnectionSnapshot[];
+  /** Handshakes since the start. */
+  tlsCounts(): TlsCounts;
   /** undefined if N is out of range. */
   connection(index: number): ConnectionSnapshot | undefined;
   /** The connection that a socket belongs to, -1 if none. */

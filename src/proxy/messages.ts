@@ -27,6 +27,8 @@ export interface WorkerStart {
   readonly place: number;
   /** Connections that the descriptor limit leaves room for. */
   readonly connectionCapacity: number;
+  /** Counts of handshakes, see tls/vault.ts. */
+  readonly tlsCounts: SharedArrayBuffer;
 }
 
 export interface ConfigurationChanges extends Partial<Omit<Configuration, 'acls'>> {
@@ -59,6 +61,8 @@ export type FromWorker =
   /** A place has been given back and some worker is short of places. */
   | { readonly type: 'placesFree' }
   | { readonly type: 'capabilitiesReduced' }
+  /** A line for the log, seen by everybody at level 0. */
+  | { readonly type: 'log'; readonly level: number; readonly line: string }
   /** Every descriptor of the worker's has been closed. */
   | { readonly type: 'stopped' };
 
@@ -71,6 +75,8 @@ export function changesBetween(before: Configuration, after: Configuration): Con
     ...(before.servers !== after.servers && { servers: after.servers }),
     ...(before.emergency !== after.emergency && { emergency: after.emergency }),
     ...(before.abuse !== after.abuse && { abuse: after.abuse }),
+    ...(before.tls !== after.tls && { tls: after.tls }),
+    ...(before.tickets !== after.tickets && { tickets: after.tickets }),
   };
 }
 

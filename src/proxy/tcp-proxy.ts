@@ -14,8 +14,9 @@ import { ENDINGS, REFUSAL } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
-import type { Engine, EngineHandler } from '../engine/engine.js';
 import { ERRNO } from '../sys/errno.js';
+import type { TlsEngine, TlsHandler } from '../tls/tls-engine.js';
+import type { Vault } from '../tls/vault.js';
 import { causeOf, isOurFault, isShortage } from './connect-error.js';
 import { ConnectionTable, FROM_UNIX, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
@@ -28,6 +29,7 @@ import type { WorkerStart } from './messages.js';
 import { refusalAnswer } from './refusal-answer.js';
 import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED, Relay, UP_ENDED } from './relay.js';
 import { type ServerGroup, ServerGroups } from './server-groups.js';
+import { peerOf, TlsLog } from './tls-peer.js';
 import { REFUSED, Transparency } from './transparency.js';
 import { WaitingLine } from './waiting-line.js';
 
@@ -42,6 +44,8 @@ const HTTP = 64;
 const OPENED = 128;
 /** Something of ours is on its way to the server before anything of the client's. */
 const INTRODUCING = 256;
+/** The client's TLS handshake is done. */
+const SECURED = 512;
 /** Waiting connections that are tried a turn. */
 const WAITING_TRIES = 32;
 /** How long to wait when the system was out of descriptors or memory and nothing of ours has been closed. */
@@ -54,8 +58,9 @@ const BROKEN = ENDINGS.indexOf('broken');
 const IDLE = ENDINGS.indexOf('idle');
 const ORDERED = ENDINGS.indexOf('ordered');
 
-export class TcpProxy implements EngineHandler, Orders {
-  #engine!: Engine;
+export class TcpProxy implements TlsHandler, Orders {
+  #engine!: TlsEngine;
+  readonly #vault: Vault;
   #relay!: Relay;
   #idlers!: IdlerPool;
   readonly #post: Post;
@@ -69,6 +74,7 @@ export class TcpProxy implements EngineHandler, Orders {
   #http!: HttpRelay;
   #firstBytes!: FirstBytes;
   #introductions!: Introductions;
+  readonly #tlsLog: TlsLog;
   #wheel!: TimerWheel;
   /** Connections that the wheel has room for. */
   #timers = 1024;
@@ -91,10 +97,12 @@ export class TcpProxy implements EngineHandler, Orders {
   #retryAt = Infinity;
   /** `idle_timeout` as the hot path wants it: V8 calls a private getter by way of the runtime. */
   #idleTimeoutMs = 0;
+  #handshakeMs = 0;
   #wakeAt = Infinity;
   readonly #address = new Int32Array(4);
 
-  constructor(start: WorkerStart, post: Post) {
+  constructor(start: WorkerStart, post: Post, vault: Vault) {
+    this.#vault = vault;
     this.#post = post;
     this.#table = new ConnectionTable(start.connections);
     this.#state = new ServerState(start.servers);
@@ -104,6 +112,7 @@ export class TcpProxy implements EngineHandler, Orders {
     this.#transparency = new Transparency(start.transparency);
     this.#groups = new ServerGroups(this.#state, this.#clients);
     this.#mail = new Mail(start, post);
+    this.#tlsLog = new TlsLog(this.#table, post);
     this.#shortage = new Int32Array(start.shortage);
     this.#threads = start.threads;
     this.#place = start.place;
@@ -112,7 +121,7 @@ export class TcpProxy implements EngineHandler, Orders {
   }
 
   /** To be called once, before the engine runs. */
-  attach(engine: Engine): void {
+  attach(engine: TlsEngine): void {
     this.#engine = engine;
     this.#wheel = new TimerWheel(this.#timers, TICK_MS, engine.now());
     this.#relay = new Relay(engine, this.#table, this.#state, this.#clients);
@@ -167,6 +176,31 @@ export class TcpProxy implements EngineHandler, Orders {
   connected(socket: number, result: number): void {
     this.#mayAdmit = true;
     const connection = this.#owner[socket];
+    const spec = this.#servers.spec(this.#table.server[connection]);
+    // The deadline of the connect is the handshake's too.
+    if (result === 0 && spec.tls !== 'off') this.#engine.connectTls(socket, peerOf(spec));
+    else this.#reached(connection, result);
+  }
+
+  secured(socket: number, result: number): void {
+    const connection = this.#owner[socket];
+    const state = this.#table.state[connection];
+    if (result < 0) this.#tlsLog.failed(connection, state === STATE.securing, this.#engine.tlsFailure(socket));
+    if (state !== STATE.securing) {
+      this.#mayAdmit = true;
+      this.#reached(connection, result);
+    } else if (result < 0) {
+      this.#finish(connection, false);
+    } else {
+      this.#wheel.cancel(connection);
+      this.#table.flags[connection] |= SECURED;
+      if (this.#settings.debug > 0) this.#tlsLog.secured(connection, this.#engine.tlsInfo(socket));
+      this.#admit(connection);
+    }
+  }
+
+  /** A server has taken the connection, or will not. */
+  #reached(connection: number, result: number): void {
     const state = this.#table.state[connection];
     if (state === STATE.reaching) {
       this.#wheel.cancel(connection);
@@ -261,6 +295,10 @@ export class TcpProxy implements EngineHandler, Orders {
     const now = this.#engine.now();
     const isUnix = this.#isUnix(connection);
     const address = this.#loadAddress(connection);
+    if (this.#vault.isServing && (this.#table.flags[connection] & SECURED) === 0) {
+      this.#secure(connection, now);
+      return;
+    }
     if (settings.dummy) {
       this.#table.state[connection] = STATE.dummy;
       if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, now);
@@ -301,6 +339,18 @@ export class TcpProxy implements EngineHandler, Orders {
     const isAdmitted = this.#balancer.admits(this.#loadAddress(connection), this.#isUnix(connection));
     this.#state.meters.refused(isAdmitted ? REFUSAL.no_server : REFUSAL.denied);
     this.#finish(connection, false);
+  }
+
+  /** The client's handshake comes first, unless it is one that nobody would serve (waiting -> securing). */
+  #secure(connection: number, nowMs: number): void {
+    const isServed = this.#balancer.admits(this.#address, this.#isUnix(connection));
+    if (!isServed && this.#servers.spec(ABUSE_SLOT).endpoint === undefined) {
+      this.#finish(connection, false);
+      return;
+    }
+    this.#table.state[connection] = STATE.securing;
+    this.#arm(connection, nowMs + this.#handshakeMs);
+    this.#engine.acceptTls(this.#table.clientSocket[connection]);
   }
 
   /** A place that was taken for a connect which is not to be made. */
@@ -660,12 +710,19 @@ export class TcpProxy implements EngineHandler, Orders {
   readonly #expired = (connection: number): void => {
     const state = this.#table.state[connection];
     if (state === STATE.connecting) this.#connectFailed(connection, -ERRNO.ETIMEDOUT);
+    else if (state === STATE.securing) this.#tooSlow(connection);
     else if (state === STATE.reaching) this.connected(this.#table.serverSocket[connection], -ERRNO.ETIMEDOUT);
     else if (state === STATE.hearing) this.#heard(connection, this.#firstBytes.late(connection));
     else if (state === STATE.refusing) this.#finish(connection, false);
     else if (this.#headDeadlineMs(connection) <= this.#engine.now()) this.#headIsLate(connection);
     else if (this.#idleTimeoutMs > 0) this.#checkIdleness(connection);
   };
+
+  #tooSlow(connection: number): void {
+    this.#vault.failed(true);
+    this.#tlsLog.failed(connection, true, 'handshake not done in time');
+    this.#finish(connection, true);
+  }
 
   #headDeadlineMs(connection: number): number {
     return (this.#table.flags[connection] & HTTP) === 0 ? Infinity : this.#http.headDeadlineMs(connection);
@@ -772,6 +829,8 @@ export class TcpProxy implements EngineHandler, Orders {
     this.#firstBytes.peeks = settings.peek;
     this.#firstBytes.proxies = settings.proxyAcl === NONE ? undefined : new Acl(configuration.acls[settings.proxyAcl]);
     this.#http.headTimeoutMs = settings.headTimeoutSec === 0 ? Infinity : settings.headTimeoutSec * 1000;
+    this.#vault.configure(configuration.tls, configuration.tickets);
+    this.#handshakeMs = (configuration.tls?.handshakeSec ?? 0) * 1000;
     // Each worker keeps its share of them.
     this.#idlers.wanted = Math.floor((this.#idlersMax() + this.#threads - 1 - this.#place) / this.#threads);
     this.#dropIdlers();

@@ -12,6 +12,7 @@ export type SharedStart = Omit<WorkerStart, 'mail' | 'connections' | 'place'>;
 
 export interface WorkerEvents {
   placesFree(): void;
+  log(level: number, line: string): void;
   /** It has ended without having been told to. */
   died(error: Error): void;
 }
@@ -127,6 +128,7 @@ export class WorkerThread {
   #take(message: FromWorker): void {
     if (message.type === 'stopped') this.#isTidy = true;
     else if (message.type === 'placesFree') this.#events.placesFree();
+    else if (message.type === 'log') this.#events.log(message.level, message.line);
     for (const waiter of this.#waiters) {
       if (waiter.take(message)) return;
     }

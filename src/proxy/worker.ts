@@ -6,6 +6,9 @@ import { isTransparent } from '../core/configuration.js';
 import { createDatagrams, createEngine } from '../engine/choose.js';
 import { keepCapabilities } from '../sys/capabilities.js';
 import { transparencyCapabilities } from '../sys/transparency.js';
+import { openTlsCounts } from '../tls/counts.js';
+import { TlsEngine } from '../tls/tls-engine.js';
+import { Vault } from '../tls/vault.js';
 import { KEPT_BYTES } from './kept-datagrams.js';
 import type { Post } from './mail.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
@@ -27,6 +30,7 @@ const post: Post = {
 // Here, because the kernel keeps capabilities for each thread, and no other thread can do it for this one.
 if (isTransparent(start.configuration.settings) && transparencyCapabilities().length > 0) keepCapabilities();
 
+const vault = new Vault(openTlsCounts(start.tlsCounts));
 const { proxy, engine } = start.configuration.settings.udp ? await udp() : await tcp();
 if (engine.wakeDescriptor < 0) {
   port.on('message', (message: ToWorker) => {
@@ -40,13 +44,14 @@ post.send({ type: 'started', wakeDescriptor, ownDescriptors, thread: threadNumbe
 try {
   await engine.run();
 } finally {
+  vault.close();
   post.send({ type: 'stopped' });
 }
 port.close();
 
 async function tcp() {
-  const proxy = new TcpProxy(start, post);
-  const engine = await createEngine(start.engine, proxy);
+  const proxy = new TcpProxy(start, post, vault);
+  const engine = await TlsEngine.create(proxy, vault, (handler) => createEngine(start.engine, handler));
   proxy.attach(engine);
   return { proxy, engine };
 }

@@ -64,7 +64,7 @@ async function stage(
     listen: local(0),
     engine,
     seed: 1,
-    log: (line) => log.push(line),
+    log: (_level, line) => log.push(line),
     failed: (error) => log.push(`failed: ${error.message}`),
     ...options,
   });

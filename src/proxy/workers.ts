@@ -12,6 +12,7 @@ import { SystemError } from '../sys/errno.js';
 import { hasFfi } from '../sys/ffi.js';
 import { raiseFileLimit } from '../sys/privileges.js';
 import { transparencyObstacle } from '../sys/transparency.js';
+import { allocateTlsCounts, readTlsCounts, type TlsCounts } from '../tls/counts.js';
 import { type ConnectionTable, FROM_UNIX, STATE } from './connection-table.js';
 import type { ConnectionSnapshot, DataPlane, WorkerSnapshot } from './data-plane.js';
 import { ListenerGroup } from './listener-group.js';
@@ -34,7 +35,8 @@ export interface DataPlaneOptions {
   readonly engine: EngineName | 'auto';
   /** Seeds the client table's hash: unpredictable in service, fixed in tests. */
   readonly seed: number;
-  log(line: string): void;
+  /** Level 0 is for everybody, higher ones are for `debug`. */
+  log(level: number, line: string): void;
   /** A worker has died and could not be replaced; the data plane is of no more use. */
   failed(error: Error): void;
   /** The code of a worker's thread, worker.js unless a test has its own way into it. */
@@ -103,6 +105,7 @@ class WorkerDataPlane implements DataPlane {
       connectionCapacity: connectionCapacity(this.threads, this.#isUdp),
       drops: this.#drops,
       heard: new SharedArrayBuffer((MAX_SERVERS + 2) * 8),
+      tlsCounts: allocateTlsCounts(),
     };
     this.#noteLimit(options.configuration);
   }
@@ -167,6 +170,10 @@ class WorkerDataPlane implements DataPlane {
     return this.#workers.reduce((sum, worker) => sum + worker.connections.idlers, 0);
   }
 
+  tlsCounts(): TlsCounts {
+    return readTlsCounts(this.#shared.tlsCounts);
+  }
+
   connectionsInUse(): number {
     return this.servers.connectionsInUse();
   }
@@ -226,6 +233,7 @@ class WorkerDataPlane implements DataPlane {
       placesFree: () => {
         for (const other of this.#workers) if (other !== worker) other.send({ type: 'nudge' });
       },
+      log: (level, line) => this.#options.log(level, line),
       died: (error) => {
         worker.settle(this.servers);
         if (!this.#isStopping) void this.#replace(place, error, performance.now() - bornMs);
@@ -239,6 +247,7 @@ class WorkerDataPlane implements DataPlane {
     try {
       if (lifeMs < SHORTEST_LIFE_MS || this.#listeners === undefined) throw error;
       this.#options.log(
+        0,
         `worker ${place} died and is replaced, its connections are lost: ${error.stack ?? error.message}`,
       );
       const worker = this.#spawn(place);
@@ -265,7 +274,7 @@ class WorkerDataPlane implements DataPlane {
     const capacity = this.#shared.connectionCapacity;
     if (wanted > capacity && wanted !== this.#connectionsMax) {
       const line = `serving at most ${capacity} ${this.#isUdp ? 'sessions' : 'connections'} of ${wanted}: the limit on open files allows no more`;
-      this.#options.log(`${line} (raise it with ulimit -n)`);
+      this.#options.log(0, `${line} (raise it with ulimit -n)`);
     }
     this.#connectionsMax = wanted;
   }

@@ -48,3 +48,36 @@ function mapProtected(bytes: number, protection: number, flags: number, fd: numb
 export function unmap(mapping: Mapping): void {
   libc().munmap(mapping.address, mapping.bytes);
 }
+
+const addresses = new WeakMap<Uint8Array, number>();
+
+/** Where the bytes of a typed array are; it must not be a part of the JavaScript heap (64 bytes or fewer are). */
+export function addressOf(bytes: Uint8Array): number {
+  let address = addresses.get(bytes);
+  if (address === undefined) {
+    address = Number(koffi().address(bytes));
+    addresses.set(bytes, address);
+  }
+  return address;
+}
+
+/** Memory that somebody else owns, seen through; good as long as it is theirs. */
+export function viewOf(address: number, bytes: number): Uint8Array {
+  return new Uint8Array(koffi().view(BigInt(address), bytes));
+}
+
+let pointers = 0;
+
+/** 8 or 4. */
+export function pointerBytes(): number {
+  if (pointers === 0) pointers = koffi().sizeof('void *');
+  return pointers;
+}
+
+/** Writes `target` to the C pointer variable at `address`. */
+export function writePointer(address: number, target: number): void {
+  const bytes = pointerBytes();
+  const words = new Uint32Array(koffi().view(BigInt(address), bytes));
+  words[0] = target % 4294967296;
+  if (bytes === 8) words[1] = target / 4294967296;
+}

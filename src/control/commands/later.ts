@@ -5,23 +5,14 @@ import { CommandError } from '../errors.js';
 
 const switches: ReadonlyArray<readonly [string, string]> = [['ascii', 'ASCII in debugging dumps']];
 
-const others: ReadonlyArray<readonly [string, string, string]> = [
-  ['ssl_ciphers', 'S', 'TLS ciphers'],
-  ['ssl_client_renegotiation_interval', 'S', 'seconds between TLS renegotiations'],
-  ['ssl_ocsp_response', 'FILE', 'file with the OCSP response'],
-  ['ssl_option', 'O', 'TLS options'],
-  ['ssl_sni_path', 'DIR', 'folder of certificates by server name'],
-];
-
 export const laterCommands: readonly Command[] = [
-  ...switches.flatMap(([name, help]) => [unavailable(name, '', help), off(name, help)]),
-  ...others.map(([name, argument, help]) => unavailable(name, argument, help)),
+  ...switches.flatMap(([name, help]) => [unavailable(name, help), off(name, help)]),
 ];
 
-function unavailable(name: string, argument: string, help: string): Command {
+function unavailable(name: string, help: string): Command {
   return setting({
     name,
-    arguments: [anything(argument)],
+    arguments: [anything('')],
     section: 'Later',
     help: `not available yet: ${help}`,
     run() {

@@ -1,6 +1,13 @@
 /** The server table: `server` changes a row, `servers` shows them all; the emergency and abuse servers stand beside it. */
 import { formatEndpoint, formatIp, ipEndpoint } from '../../core/address.js';
-import { emptySlot, MAX_ACLS, MAX_SERVERS, type ProxyVersion, type ServerSpec } from '../../core/configuration.js';
+import {
+  emptySlot,
+  MAX_ACLS,
+  MAX_SERVERS,
+  type ProxyVersion,
+  type ServerSpec,
+  type ServerTls,
+} from '../../core/configuration.js';
 import {
   type Argument,
   asJson,
@@ -26,25 +33,31 @@ interface RowChanges {
   blacklist?: number;
   proxy?: ProxyVersion;
   names?: readonly string[];
+  tls?: ServerTls;
+  sni?: string;
   limits: { -readonly [K in keyof typeof limitRanges]?: number };
 }
 
 const limitRanges = { acl: MAX_ACLS - 1, max: MAX_INT, hard: MAX_INT, weight: MAX_INT, prio: MAX_INT } as const;
 
+const tlsMode = choice<ServerTls>(['off', 'on', 'verify']);
+
 const changes: Argument<RowChanges> = {
   usage:
     '[acl A] [address A] [port P] [max M] [hard H] [blacklist T] [weight W] [prio P] ' +
-    '[proxy v1|v2|off] [name NAME[,NAME...]|*]',
+    '[proxy v1|v2|off] [name NAME[,NAME...]|*] [tls off|on|verify] [sni NAME]',
   take(words, origin) {
     const row: RowChanges = { limits: {} };
     for (let key = words.next(); key !== undefined; key = words.next()) {
       if (key === 'address' || key === 'port') row[key] = takeWord(words, `a value after ${key}`);
+      else if (key === 'tls') row.tls = tlsMode.take(words, origin);
+      else if (key === 'sni') row.sni = serverName(takeWord(words, 'a name after sni, or -'));
       else if (key === 'blacklist') row.blacklist = parseInteger(words.next(), 0, MAX_INT);
       else if (key === 'proxy') row.proxy = choice(['v1', 'v2', 'off'] as const).take(words, origin);
       else if (key === 'name') row.names = serverNames(takeWord(words, 'a value after name'));
       else if (isLimit(key)) row.limits[key] = parseInteger(words.next(), 0, limitRanges[key]);
       else {
-        const keys = 'acl, address, port, max, hard, blacklist, weight, prio, proxy or name';
+        const keys = 'acl, address, port, max, hard, blacklist, weight, prio, proxy, name, tls or sni';
         throw new CommandError(`expected ${keys}, got ${quoted(key)}`);
       }
     }
@@ -64,8 +77,15 @@ export const serverCommands: readonly Command[] = [
       'connections to it begin with a PROXY header; name: with peek, it serves clients that ask for that name',
     async run(context, slot, row) {
       const endpoint = await newEndpoint(context, slot, row);
-      const { limits, proxy, names } = row;
-      context.draft.setServer(slot, { ...limits, endpoint, ...(proxy && { proxy }), ...(names && { names }) });
+      const { limits, proxy, names, tls, sni } = row;
+      context.draft.setServer(slot, {
+        ...limits,
+        endpoint,
+        ...(proxy && { proxy }),
+        ...(names && { names }),
+        ...(tls && { tls }),
+        ...(sni !== undefined && { sni }),
+      });
       if (row.blacklist !== undefined) context.draft.blacklists.set(slot, row.blacklist);
       return undefined;
     },
@@ -214,6 +234,13 @@ function serverNames(text: string): readonly string[] {
     }
   }
   return [...new Set(names)];
+}
+
+/** `-` is none. Throws CommandError. */
+function serverName(text: string): string {
+  if (text === '-') return '';
+  if (/^[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?$/i.test(text)) return text.toLowerCase();
+  throw new CommandError(`${quoted(text)} is no server name`);
 }
 
 function isLimit(key: string): key is keyof typeof limitRanges {

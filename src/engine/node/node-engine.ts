@@ -14,6 +14,7 @@ import type { Endpoint } from '../../core/address.js';
 import { formatIp, parseIp } from '../../core/address.js';
 import { monotonicMs } from '../../sys/clock.js';
 import { ERRNO } from '../../sys/errno.js';
+import { addressOf } from '../../sys/memory.js';
 import type { Engine, EngineHandler, ForeignAddress, PeerAddress } from '../engine.js';
 import { BufferPool, CHUNK_BYTES } from './buffer-pool.js';
 import { DescriptorBudget } from './descriptor-budget.js';
@@ -150,8 +151,12 @@ export class NodeEngine implements Engine {
     return this.#pool.bytes(buffer);
   }
 
-  acquire(): number {
-    return this.#pool.take(CHUNK_BYTES);
+  address(buffer: number): number {
+    return addressOf(this.#pool.bytes(buffer));
+  }
+
+  acquire(bytes = CHUNK_BYTES): number {
+    return this.#pool.take(Math.min(bytes, CHUNK_BYTES));
   }
 
   release(buffer: number): void {

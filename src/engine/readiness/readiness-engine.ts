@@ -19,7 +19,7 @@ import { removeSocketFile, type Sockaddr, StreamSockets } from '../../sys/stream
 import { AF_UNIX, SOCK_NONBLOCK } from '../../sys/uapi/socket.js';
 import { createWakePair } from '../../sys/wake.js';
 import type { Engine, EngineHandler, EngineName, ForeignAddress, PeerAddress } from '../engine.js';
-import { BufferPool, LARGE_BYTES } from './buffer-pool.js';
+import { BufferPool, LARGE_BYTES, SMALL_BYTES } from './buffer-pool.js';
 import { FAILED, HUNG_UP, PEER_ENDED, type Poller, READABLE, URGENT, WRITABLE } from './poller.js';
 
 // Bits of a socket's state.
@@ -222,8 +222,12 @@ export class ReadinessEngine implements Engine {
     return this.#pool.bytes(buffer);
   }
 
-  acquire(): number {
-    return this.#pool.take(false);
+  address(buffer: number): number {
+    return this.#pool.address(buffer);
+  }
+
+  acquire(bytes = 0): number {
+    return this.#pool.take(bytes > SMALL_BYTES);
   }
 
   release(buffer: number): void {

@@ -227,8 +227,13 @@ export class UringEngine implements Engine {
     return buffer < MAX_BUFFERS ? this.#small.bytes(buffer) : this.#large.bytes(buffer - MAX_BUFFERS);
   }
 
-  acquire(): number {
-    return this.#small.acquire();
+  address(buffer: number): number {
+    return this.#address(buffer);
+  }
+
+  acquire(bytes = 0): number {
+    const large = bytes > SMALL_BYTES ? this.#large.acquire() : -1;
+    return large < 0 ? this.#small.acquire() : large + MAX_BUFFERS;
   }
 
   release(buffer: number): void {

@@ -1,0 +1,67 @@
+/** What was agreed in a handshake, for logs, HTTP headers and PROXY headers. */
+import { type Mapping, mapAnonymous, viewOf } from '../sys/memory.js';
+import { openssl } from '../sys/openssl.js';
+import { XN_FLAG_RFC2253_UTF8 } from '../sys/uapi/openssl.js';
+import type { Session } from './session.js';
+
+export interface TlsInfo {
+  /** `TLSv1.3`. */
+  readonly version: string;
+  readonly cipher: string;
+  /** The name the client asked for, '' = none. */
+  readonly serverName: string;
+  /** The protocol chosen by ALPN, '' = none. */
+  readonly alpn: string;
+  readonly isResumed: boolean;
+  /** The subject of the client's verified certificate in RFC 2253's form (`CN=alice,O=Example`), '' = it has shown none. */
+  readonly clientName: string;
+}
+
+/** A name is cut there; what is longer is somebody's mistake. */
+const NAME_BYTES = 1024;
+let cell: Mapping | undefined;
+
+/** Requires a session whose handshake is over. */
+export function tlsInfo(session: Session, serverName: string): TlsInfo {
+  const { version, cipher, isResumed } = session;
+  return { version, cipher, serverName, isResumed, alpn: alpnOf(session), clientName: clientNameOf(session) };
+}
+
+function alpnOf({ handle }: Session): string {
+  const { address, buffer } = memory();
+  const words = new Uint32Array(buffer, 0, 4);
+  words.fill(0);
+  openssl().SSL_get0_alpn_selected(handle, address, address + 8);
+  const length = words[2] as number;
+  if (length === 0 || length > 255) return '';
+  const at = (words[0] as number) + (words[1] as number) * 4294967296;
+  return copyOf(at, length);
+}
+
+function clientNameOf(session: Session): string {
+  const ssl = openssl();
+  const certificate = session.verifyFailure === '' ? ssl.SSL_get1_peer_certificate(session.handle) : 0;
+  if (certificate === 0) return '';
+  const bio = ssl.BIO_new(ssl.BIO_s_mem());
+  try {
+    const { address, buffer } = memory();
+    ssl.X509_NAME_print_ex(bio, ssl.X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253_UTF8);
+    const length = Math.max(ssl.BIO_read(bio, address, NAME_BYTES), 0);
+    // Control characters would break a log line or a header.
+    return Buffer.from(buffer, 0, length)
+      .toString('utf8')
+      .replace(/\p{Cc}/gu, '?');
+  } finally {
+    ssl.BIO_free(bio);
+    ssl.X509_free(certificate);
+  }
+}
+
+function copyOf(address: number, length: number): string {
+  return Buffer.from(viewOf(address, length)).toString('latin1');
+}
+
+function memory(): Mapping {
+  cell ??= mapAnonymous(NAME_BYTES);
+  return cell;
+}

@@ -1,0 +1,254 @@
+/**
+ * Settings to a plan: every file is read and everything that a worker will do with it is done once, here, before anything
+ * is published. Nothing is half taken over: it gives a whole plan or throws a TlsError that names the file.
+ */
+import { X509Certificate } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
+import type { Identity, ServerPlan, TlsPlan } from '../core/tls-plan.js';
+import { clientContext, serverContext } from './context.js';
+import {
+  type CertificateReport,
+  credentialOf,
+  readBounded,
+  readCertificate,
+  readPemFile,
+  reportOf,
+  shared,
+} from './credential.js';
+import { causeOf, TlsError } from './errors.js';
+import { checkOcspResponse, expiryOf, isAbout } from './ocsp.js';
+import type { TlsSettings } from './settings.js';
+import { Transport } from './transport.js';
+
+/** Certificates in the SNI directory. */
+const MAX_NAMES = 10_000;
+const MAX_AUTHORITIES = 10_000;
+/** A server name as a file may spell it; a star stands for the first label. */
+const NAME = /^(\*\.)?[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?$/;
+const NO_CALLBACKS = { alpn: 0, status: 0 };
+
+export interface LoadedTls {
+  readonly plan: TlsPlan | undefined;
+  readonly certificates: readonly CertificateReport[];
+  /** What is doubtful, but served: expired certificates and the like. */
+  readonly warnings: readonly string[];
+}
+
+export const nothingLoaded: LoadedTls = { plan: undefined, certificates: [], warnings: [] };
+
+/** `verifiesServers`: some server is to prove who it is. Throws TlsError. */
+export function loadTls(
+  settings: TlsSettings,
+  surroundings: { nowMs: number; verifiesServers: boolean; toServers: boolean },
+): LoadedTls {
+  const { nowMs, verifiesServers, toServers } = surroundings;
+  if (settings.certificates.length === 0) requireNothingElse(settings);
+  if (settings.certificates.length === 0 && !toServers) return nothingLoaded;
+  requireOpenSsl();
+  const certificates: CertificateReport[] = [];
+  const warnings: string[] = [];
+  const server = settings.certificates.length === 0 ? undefined : serverPlan(settings, nowMs, certificates, warnings);
+  const serverCa = verifiesServers ? authoritiesForServers(settings.serverCa) : undefined;
+  for (const { file, expiresMs, startsMs } of certificates) {
+    if (expiresMs < nowMs) warnings.push(`certificate '${file}' expired on ${day(expiresMs)}`);
+    if (startsMs > nowMs) warnings.push(`certificate '${file}' is not valid before ${day(startsMs)}`);
+  }
+  return { plan: { server, serverCa, handshakeSec: settings.handshakeSec }, certificates, warnings };
+}
+
+/** Throws TlsError where this Node cannot do it. */
+function requireOpenSsl(): void {
+  try {
+    // Everything that a worker will need: functions, memory, BIOs that behave as expected.
+    new Transport().close();
+  } catch (error) {
+    throw new TlsError(`no TLS here: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function requireNothingElse({ keys, sniPath, clientCertificate, ocspResponse }: TlsSettings): void {
+  const without =
+    keys.length > 0
+      ? 'ssl_key'
+      : sniPath !== undefined
+        ? 'ssl_sni_path'
+        : clientCertificate !== 'off'
+          ? 'ssl_verify'
+          : ocspResponse !== undefined
+            ? 'ssl_ocsp_response'
+            : undefined;
+  if (without !== undefined) throw new TlsError(`${without} needs a certificate (ssl_certificate FILE, or -E)`);
+}
+
+function serverPlan(
+  settings: TlsSettings,
+  nowMs: number,
+  certificates: CertificateReport[],
+  warnings: string[],
+): ServerPlan {
+  const { options, ciphers, clientCertificate } = settings;
+  const hasTls12 = !options.includes('no_tlsv1.2');
+  const hasTls13 = !options.includes('no_tlsv1.3');
+  if (!hasTls12 && !hasTls13) throw new TlsError('no version of TLS is left (no_tlsv1.2 and no_tlsv1.3)');
+  const { suites, rest } = splitCiphers(ciphers);
+  const clientCa = authoritiesForClients(settings);
+  if (clientCertificate !== 'off' && clientCa === undefined) {
+    throw new TlsError('client certificates need authorities to check them by (ssl_ca_file or ssl_ca_path, -G or -A)');
+  }
+  const plan: ServerPlan = {
+    identity: defaultIdentity(settings, nowMs, certificates, warnings),
+    names: new Map(),
+    refusesUnknownNames: settings.refusesUnknownNames,
+    ciphers: rest,
+    suites,
+    hasTls12,
+    hasTls13,
+    serverPreference: options.includes('cipher_server_preference'),
+    compatible: options.includes('compatible'),
+    clientCertificate,
+    clientCa,
+    alpn: settings.alpn,
+  };
+  tryOut(plan, plan.identity, settings.certificates.map((file) => `'${file}'`).join(', '));
+  if (settings.sniPath === undefined) return plan;
+  return { ...plan, names: readNames(plan, settings.sniPath, nowMs, certificates, warnings) };
+}
+
+/** What a worker will do. */
+function tryOut(plan: ServerPlan, identity: Identity, subject: string): void {
+  try {
+    serverContext(plan, identity, undefined, NO_CALLBACKS, false).close();
+  } catch (error) {
+    throw new TlsError(`cannot use ${subject}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function defaultIdentity(
+  settings: TlsSettings,
+  nowMs: number,
+  certificates: CertificateReport[],
+  warnings: string[],
+): Identity {
+  const keys = settings.keys.flatMap((file) => {
+    const found = readPemFile(file).keys;
+    if (found.length === 0) throw new TlsError(`cannot use '${file}': no private key in it (PEM is expected)`);
+    return found;
+  });
+  const list = settings.certificates.map(readCertificate);
+  const types = list.map(({ leaf }) => leaf.publicKey.asymmetricKeyType);
+  for (const [at, type] of types.entries()) {
+    if (types.indexOf(type) === at) continue;
+    const [first, second] = [list[types.indexOf(type)]?.file, list[at]?.file];
+    throw new TlsError(
+      `'${first}' and '${second}' are both of kind ${type} (one of a kind; ssl_sni_path holds those for other names)`,
+    );
+  }
+  const ocsp = settings.ocspResponse === undefined ? undefined : readOcsp(settings.ocspResponse, nowMs, warnings);
+  if (ocsp !== undefined && !list.some(({ leaf }) => isAbout(ocsp, leaf))) {
+    throw new TlsError(`cannot use '${settings.ocspResponse}': the OCSP response is about another certificate`);
+  }
+  const credentials = list.map((found) => {
+    const staple = ocsp !== undefined && isAbout(ocsp, found.leaf) ? ocsp : undefined;
+    certificates.push(reportOf(found, '', staple !== undefined));
+    return credentialOf(found, keys, staple);
+  });
+  return { credentials };
+}
+
+/** undefined if it is out of date: none is better than one that makes clients turn away. */
+function readOcsp(file: string, nowMs: number, warnings: string[]): Uint8Array | undefined {
+  const response = shared(readBounded(file));
+  checkOcspResponse(response, file);
+  const expiresMs = expiryOf(response);
+  if (expiresMs >= nowMs) return response;
+  warnings.push(`OCSP response '${file}' is out of date since ${day(expiresMs)} and not stapled`);
+  return undefined;
+}
+
+/** `NAME.crt` with `NAME.key`, and perhaps `NAME.ca` (the chain) and `NAME.ocsp`. */
+function readNames(
+  plan: ServerPlan,
+  folder: string,
+  nowMs: number,
+  certificates: CertificateReport[],
+  warnings: string[],
+): ReadonlyMap<string, Identity> {
+  const files = new Set(listFolder(folder));
+  const names = new Map<string, Identity>();
+  for (const file of [...files].filter((one) => one.endsWith('.crt')).sort()) {
+    const base = file.slice(0, -'.crt'.length);
+    const name = base.toLowerCase();
+    const path = (suffix: string) => join(folder, base + suffix);
+    if (!NAME.test(name)) throw new TlsError(`cannot use '${path('.crt')}': '${base}' is no server name`);
+    if (names.size === MAX_NAMES) throw new TlsError(`'${folder}' holds more than ${MAX_NAMES} certificates`);
+    const found = readCertificate(path('.crt'));
+    const keys = files.has(`${base}.key`) ? readPemFile(path('.key')).keys : [];
+    const more = files.has(`${base}.ca`) ? readPemFile(path('.ca')).certificates : [];
+    const ocsp = files.has(`${base}.ocsp`) ? readOcsp(path('.ocsp'), nowMs, warnings) : undefined;
+    const staple = ocsp !== undefined && isAbout(ocsp, found.leaf) ? ocsp : undefined;
+    const identity = { credentials: [credentialOf(found, keys, staple, more)] };
+    tryOut(plan, identity, `'${path('.crt')}'`);
+    names.set(name, identity);
+    certificates.push(reportOf(found, name, staple !== undefined));
+  }
+  return names;
+}
+
+function authoritiesForClients({ caFile, caPath }: TlsSettings): Uint8Array | undefined {
+  const files = [
+    ...(caFile === undefined ? [] : [caFile]),
+    ...(caPath === undefined ? [] : listFolder(caPath).map((name) => join(caPath, name))),
+  ];
+  return files.length === 0 ? undefined : authorities(files, caFile ?? (caPath as string));
+}
+
+function authoritiesForServers(file: string | undefined): Uint8Array {
+  const pem = file === undefined ? shared(rootCertificates.join('\n')) : authorities([file], file);
+  try {
+    clientContext(true, pem).close();
+  } catch (error) {
+    throw new TlsError(`cannot use '${file ?? 'the authorities of Node'}': ${causeOf(error)}`, { cause: error });
+  }
+  return pem;
+}
+
+/** Each once: a hashed folder has links beside the files. */
+function authorities(files: readonly string[], subject: string): Uint8Array {
+  const found = new Map<string, string>();
+  for (const file of files) {
+    for (const pem of readPemFile(file).certificates) {
+      try {
+        found.set(new X509Certificate(pem).fingerprint256, pem);
+      } catch (error) {
+        throw new TlsError(`cannot use '${file}': ${causeOf(error)}`, { cause: error });
+      }
+      if (found.size > MAX_AUTHORITIES)
+        throw new TlsError(`'${subject}' holds more than ${MAX_AUTHORITIES} authorities`);
+    }
+  }
+  if (found.size === 0) throw new TlsError(`cannot use '${subject}': no certificate in it (PEM is expected)`);
+  return shared([...found.values()].join('\n'));
+}
+
+function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isFile() || entry.isSymbolicLink())
+      .map(({ name }) => name);
+  } catch (error) {
+    throw new TlsError(`cannot read folder '${folder}': ${causeOf(error)}`, { cause: error });
+  }
+}
+
+/** One list for both: suites of TLS 1.3 are known by their names. */
+function splitCiphers(list: string): { suites: string; rest: string } {
+  const words = list.split(/[:,\s]+/).filter((word) => word !== '');
+  const isSuite = (word: string) => word.startsWith('TLS_');
+  return { suites: words.filter(isSuite).join(':'), rest: words.filter((word) => !isSuite(word)).join(':') };
+}
+
+function day(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}

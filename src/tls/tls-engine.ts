@@ -1,0 +1,722 @@
+/**
+ * TLS as a layer of the engine seam: an Engine that wraps another. Sockets that have been secured carry plaintext above
+ * and ciphertext below; all others pass through. The proxy and the relay above and the engines below know nothing of it,
+ * and every engine can be wrapped.
+ *
+ *    TcpProxy, Relay       receive  send        secured, received, sent
+ *                             |       |  plaintext         ^
+ *    TlsEngine   link: input --> SSL_read    SSL_write --> tail, output
+ *                             |       |  ciphertext        ^
+ *    uring, epoll ...      receive  send                received, sent
+ *
+ * The seam's rules hold on both sides: one receive and one send under way a socket, one buffer each way at most, nobody
+ * called before an operation returns. So ciphertext is read from below only when plaintext has been asked for above and
+ * none is left, and a send from above is done when its last record has been taken below. While an answer of the session
+ * itself (`tail`) waits to be sent nothing more is read, so a peer cannot make it grow. docs/internals/tls.md draws it.
+ *
+ * Hot path: three calls into OpenSSL for a request or an answer; an object a connection, none an operation.
+ */
+import type { Endpoint } from '../core/address.js';
+import type { Engine, EngineHandler, EngineName, ForeignAddress, PeerAddress } from '../engine/engine.js';
+import { ERRNO } from '../sys/errno.js';
+import { type Mapping, mapAnonymous } from '../sys/memory.js';
+import {
+  ClientHello,
+  HELLO_CUT,
+  HELLO_TOO_LONG,
+  HELLO_WHOLE,
+  helloAlerts,
+  helloReasons,
+  MAX_HELLO_BYTES,
+} from './client-hello.js';
+import { type TlsInfo, tlsInfo } from './info.js';
+import { BROKEN, GOES_ON, HELLO, LINGERING, Link, OPEN, SHAKING } from './link.js';
+import { DONE, ENDED, FAILED, type Peer, type Session, WANTS_ROOM } from './session.js';
+import { Transport, WRITE_BYTES } from './transport.js';
+import type { Vault } from './vault.js';
+
+/** What is above a TLS engine. */
+export interface TlsHandler extends EngineHandler {
+  /** The handshake that `acceptTls` or `connectTls` began has ended: 0, or -errno (EPROTO ...) and the socket is to be closed. */
+  secured(socket: number, result: number): void;
+}
+
+const UNRECOGNIZED_NAME = 112;
+
+/** A record's header, nonce, padding and check value, at the most (TLS 1.2 with CBC: 5 + 16 + 16 + 48). */
+const RECORD_OVERHEAD = 96;
+const RECORD_BYTES = 16_384;
+/** Holds the whole ring, and any first flight. */
+const SCRATCH_BYTES = 131_072;
+/** Ciphertext that is sealed before it is handed to the kernel: what was just written is then still in the cache. */
+const BATCH_BYTES = 131_072;
+/** A ClientHello with the headers of the records it may be cut into. */
+const MAX_FLIGHT_BYTES = MAX_HELLO_BYTES + 5 * 64;
+/** How long a closed socket is kept for its last bytes. */
+const LINGER_MS = 2_000;
+
+export class TlsEngine implements Engine {
+  readonly name: EngineName;
+  readonly peer: PeerAddress;
+  readonly wakeDescriptor: number;
+  readonly ownDescriptors: readonly number[];
+  readonly #below: Engine;
+  readonly #above: TlsHandler;
+  readonly #vault: Vault;
+  /** By socket. */
+  readonly #links: (Link | undefined)[] = [];
+  readonly #hello = new ClientHello();
+  /** Made when first needed: without FFI an engine can still be wrapped. */
+  #transport!: Transport;
+  /** For what does not go to a buffer of the engine's at once. */
+  #scratch!: Mapping;
+  #scratchBytes!: Uint8Array;
+  /** Links with something for their handler, who could not be called when they got it. */
+  #ready: Link[] = [];
+  #lingering: Link[] = [];
+  /** Inside a call from below, which ends with looking at `#ready`. */
+  #isInside = false;
+  #wakeAbove = Infinity;
+
+  /** `make` gets the handler to give to the engine below. */
+  static async create(
+    above: TlsHandler,
+    vault: Vault,
+    make: (handler: EngineHandler) => Promise<Engine>,
+  ): Promise<TlsEngine> {
+    let engine: TlsEngine | undefined;
+    const handler: EngineHandler = {
+      listening: (listener, result) => above.listening(listener, result),
+      accepted: (listener, socket) => above.accepted(listener, socket),
+      connected: (socket, result) => above.connected(socket, result),
+      received: (socket, buffer, length) => (engine as TlsEngine).#received(socket, buffer, length),
+      sent: (socket, result) => (engine as TlsEngine).#sent(socket, result),
+      timer: (nowMs) => (engine as TlsEngine).#timer(nowMs),
+      turn: (nowMs) => (engine as TlsEngine).#turn(nowMs),
+    };
+    engine = new TlsEngine(above, vault, await make(handler));
+    return engine;
+  }
+
+  private constructor(above: TlsHandler, vault: Vault, below: Engine) {
+    this.#above = above;
+    this.#vault = vault;
+    this.#below = below;
+    this.name = below.name;
+    this.peer = below.peer;
+    this.wakeDescriptor = below.wakeDescriptor;
+    this.ownDescriptors = below.ownDescriptors;
+  }
+
+  /**
+   * The socket speaks TLS from now on and we are the server; `secured` tells how the handshake ended. Nothing of it may
+   * have been received, except what is handed over here: `buffer` (which the engine takes) from `at` to `end`.
+   */
+  acceptTls(socket: number, buffer = -1, at = 0, end = 0): void {
+    const link = this.#newLink(socket, true);
+    if (buffer < 0) {
+      this.#receiveBelow(link);
+      return;
+    }
+    link.input = buffer;
+    link.inputAt = at;
+    link.inputEnd = end;
+    this.#getReady(link);
+  }
+
+  /** The same with us as the client; the socket is connected and nothing of TLS has been sent. */
+  connectTls(socket: number, peer: Peer): void {
+    const link = this.#newLink(socket, false);
+    link.state = SHAKING;
+    link.resumptionKey = this.#vault.keyOf(peer);
+    link.session = this.#vault.connect(peer, this.#transport);
+    this.#getReady(link);
+  }
+
+  /** What has been agreed with the peer, undefined while there is no session. Not for the hot path. */
+  tlsInfo(socket: number): TlsInfo | undefined {
+    const link = this.#links[socket];
+    return link?.session === undefined || link.state < OPEN ? undefined : tlsInfo(link.session, link.serverName);
+  }
+
+  /** Why the handshake came to nothing, '' if it did not. */
+  tlsFailure(socket: number): string {
+    return this.#links[socket]?.failure ?? '';
+  }
+
+  receive(socket: number): void {
+    const link = this.#links[socket];
+    if (link === undefined) {
+      this.#below.receive(socket);
+      return;
+    }
+    link.isAsked = true;
+    if (link.input >= 0 || link.hasMore || link.end !== GOES_ON) this.#getReady(link);
+    else this.#receiveBelow(link);
+  }
+
+  send(socket: number, buffer: number, length: number): boolean {
+    const link = this.#links[socket];
+    if (link === undefined) return this.#below.send(socket, buffer, length);
+    link.output = buffer;
+    link.outputAt = 0;
+    link.outputEnd = length;
+    if (link.sendError === 0) this.#pump(link);
+    if (link.output < 0 && !link.isSending && link.sendError === 0) return true;
+    link.isPromised = true;
+    if (link.sendError !== 0) this.#getReady(link);
+    return false;
+  }
+
+  shutdown(socket: number): void {
+    const link = this.#links[socket];
+    if (link === undefined) {
+      this.#below.shutdown(socket);
+      return;
+    }
+    link.isEnding = true;
+    this.#pump(link);
+  }
+
+  close(socket: number, reset: boolean): void {
+    const link = this.#links[socket];
+    if (link === undefined) {
+      this.#below.close(socket, reset);
+      return;
+    }
+    if (link.state === LINGERING) return;
+    const isOrderly = !reset && link.state === OPEN && !link.hasEnded;
+    if (isOrderly && !link.isSending && link.output < 0 && link.sendError === 0) {
+      this.#end(link);
+      this.#pump(link);
+    }
+    this.#letGo(link);
+    link.state = LINGERING;
+    if (link.isSending && !reset) {
+      link.lingersUntilMs = this.#below.now() + LINGER_MS;
+      this.#lingering.push(link);
+      this.#setWake();
+    } else {
+      this.#closeBelow(link, reset);
+    }
+  }
+
+  #received(socket: number, buffer: number, length: number): void {
+    const link = this.#links[socket];
+    if (link === undefined) {
+      this.#above.received(socket, buffer, length);
+      return;
+    }
+    link.isReceiving = false;
+    if (link.state >= BROKEN) {
+      if (buffer >= 0) this.#below.release(buffer);
+      return;
+    }
+    this.#isInside = true;
+    if (length > 0) {
+      link.input = buffer;
+      link.inputAt = 0;
+      link.inputEnd = length;
+    } else {
+      link.end = length;
+    }
+    this.#getOn(link);
+    this.#leave();
+  }
+
+  #sent(socket: number, result: number): void {
+    const link = this.#links[socket];
+    if (link === undefined) {
+      this.#above.sent(socket, result);
+      return;
+    }
+    link.isSending = false;
+    if (link.state === LINGERING) {
+      if (link.tail !== undefined && result === 0) this.#pump(link);
+      if (!link.isSending) this.#closeBelow(link, false);
+      return;
+    }
+    this.#isInside = true;
+    if (result < 0) this.#failSending(link, result);
+    else this.#pump(link);
+    this.#getOn(link);
+    this.#leave();
+  }
+
+  #timer(nowMs: number): void {
+    this.#isInside = true;
+    for (const link of this.#lingering) {
+      if (link.lingersUntilMs <= nowMs && this.#links[link.socket] === link) this.#closeBelow(link, true);
+    }
+    this.#lingering = this.#lingering.filter((link) => this.#links[link.socket] === link);
+    if (nowMs >= this.#wakeAbove) {
+      this.#wakeAbove = Infinity;
+      this.#above.timer(nowMs);
+    }
+    this.#leave();
+    if (this.#wakeAbove !== Infinity || this.#lingering.length > 0) this.#setWake();
+  }
+
+  #turn(nowMs: number): void {
+    this.#isInside = true;
+    this.#above.turn(nowMs);
+    this.#leave();
+  }
+
+  #newLink(socket: number, isServer: boolean): Link {
+    if (this.#transport === undefined) {
+      this.#transport = new Transport();
+      this.#scratch = mapAnonymous(SCRATCH_BYTES);
+      this.#scratchBytes = new Uint8Array(this.#scratch.buffer);
+    }
+    const link = new Link(socket, isServer);
+    this.#links[socket] = link;
+    return link;
+  }
+
+  /** Whatever can be done for a link whose handler may be called now. */
+  #getOn(link: Link): void {
+    if (link.state === HELLO) this.#readHello(link);
+    else if (link.state === SHAKING) this.#shake(link);
+    if (link.state === OPEN || link.state === BROKEN) {
+      if (link.isPromised && (link.sendError !== 0 || (link.output < 0 && !link.isSending))) this.#keepPromise(link);
+      if (link.isAsked) this.#deliver(link);
+    }
+  }
+
+  /** The first flight of a client: the context is chosen by what it says. */
+  #readHello(link: Link): void {
+    if (link.input < 0) {
+      if (link.end !== GOES_ON) this.#breakOff(link, 'closed before a ClientHello', -ERRNO.ECONNRESET);
+      return;
+    }
+    // A client has no more to say before it has heard from us; what comes beyond that is dropped with the buffer.
+    const end = Math.min(link.inputEnd, link.inputAt + MAX_FLIGHT_BYTES);
+    let flight = this.#below.bytes(link.input).subarray(link.inputAt, end);
+    if (link.hello !== undefined) flight = joined(link.hello, flight);
+    let verdict = this.#hello.parse(flight);
+    if (verdict === HELLO_CUT && flight.length < MAX_FLIGHT_BYTES) {
+      link.hello = flight.slice();
+      this.#dropInput(link);
+      this.#receiveBelow(link);
+      return;
+    }
+    if (verdict === HELLO_CUT) verdict = HELLO_TOO_LONG;
+    if (verdict !== HELLO_WHOLE) {
+      this.#breakOff(link, helloReasons[verdict] as string, -ERRNO.EPROTO, helloAlerts[verdict]);
+      return;
+    }
+    link.serverName = this.#hello.serverName;
+    link.session = this.#vault.accept(this.#hello, this.#transport);
+    if (link.session === undefined) {
+      this.#breakOff(link, `no certificate for '${link.serverName}'`, -ERRNO.EPROTO, UNRECOGNIZED_NAME);
+      return;
+    }
+    link.state = SHAKING;
+    link.hasTls13 = this.#vault.hasTls13 && this.#hello.hasTls13;
+    if (link.hello !== undefined) {
+      this.#scratchBytes.set(flight);
+      this.#dropInput(link);
+      link.hello = undefined;
+      this.#transport.offer(this.#scratch.address, flight.length);
+      const result = this.#handshake(link);
+      // A client says no more before it has heard from us, except early data, which is not taken.
+      this.#transport.withdraw();
+      this.#shaken(link, result);
+    } else {
+      this.#shake(link);
+    }
+  }
+
+  #shake(link: Link): void {
+    if (link.input < 0 && link.end !== GOES_ON) {
+      this.#breakOff(link, 'closed during the handshake', -ERRNO.ECONNRESET);
+      return;
+    }
+    if (link.sendError !== 0) {
+      this.#breakOff(link, 'closed during the handshake', link.sendError);
+      return;
+    }
+    // A client begins without input; everybody else waits for some, and for room for the answer.
+    if (link.tail !== undefined || (link.input < 0 && (link.isServer || link.isReceiving))) {
+      if (link.tail === undefined) this.#receiveBelow(link);
+      return;
+    }
+    if (link.input >= 0) this.#offerInput(link);
+    const result = this.#handshake(link);
+    if (link.input >= 0) this.#takeBackInput(link);
+    this.#shaken(link, result);
+  }
+
+  #handshake(link: Link): number {
+    const session = link.session as Session;
+    this.#vault.current = session;
+    for (;;) {
+      const result = session.handshake();
+      if (result !== WANTS_ROOM) return result;
+      this.#keepTail(link);
+    }
+  }
+
+  /** What a step of the handshake has brought. */
+  #shaken(link: Link, result: number): void {
+    this.#keepTail(link);
+    if (result === DONE) {
+      link.state = OPEN;
+      // All that a server has left to say in TLS 1.3 is tickets.
+      link.isTailLazy = link.isServer && link.hasTls13 && link.tail !== undefined;
+      this.#pump(link);
+      this.#vault.secured(link.session as Session, link.isServer);
+      this.#above.secured(link.socket, 0);
+      return;
+    }
+    this.#pump(link);
+    if (result === FAILED) {
+      const session = link.session as Session;
+      this.#breakOff(link, session.verifyFailure || session.failure, -ERRNO.EPROTO);
+    } else if (link.input < 0) {
+      this.#receiveBelow(link);
+    } else {
+      this.#getReady(link);
+    }
+  }
+
+  /** Gives the handler who has asked what there is, or asks below. */
+  #deliver(link: Link): void {
+    if (link.state === OPEN && (link.input >= 0 || link.hasMore)) {
+      // The session's own answers first: their room is bounded.
+      if (link.tail !== undefined && !link.isTailLazy) return;
+      if (this.#read(link)) return;
+    }
+    if (link.end !== GOES_ON) {
+      link.isAsked = false;
+      this.#above.received(link.socket, -1, link.end);
+    } else if (link.input < 0 && !link.hasMore) {
+      this.#receiveBelow(link);
+    } else {
+      this.#getReady(link);
+    }
+  }
+
+  /** Opens what has come into a buffer; true if the handler has got it. */
+  #read(link: Link): boolean {
+    const below = this.#below;
+    const session = link.session as Session;
+    const target = below.acquire(link.inputEnd - link.inputAt);
+    if (target < 0) {
+      link.end = -ERRNO.ENOBUFS;
+      return false;
+    }
+    const capacity = below.bytes(target).length;
+    const address = below.address(target);
+    const transport = this.#transport;
+    if (link.input >= 0) this.#offerInput(link);
+    let length = 0;
+    let result = 0;
+    link.hasMore = false;
+    do {
+      const room = capacity - length;
+      result = session.read(address + length, room);
+      if (result <= 0) break;
+      length += result;
+      // A record that was read to its end, and no byte of the next.
+      if (result < room && transport.left === 0) break;
+    } while (length < capacity);
+    if (length === capacity) link.hasMore = true;
+    if (link.input >= 0) this.#takeBackInput(link);
+    // An answer to the peer does not wait for company: it would be joined by more of them.
+    if (this.#keepTail(link)) link.isTailLazy = false;
+    if (result === WANTS_ROOM) link.hasMore = true;
+    else if (result === ENDED) this.#endReading(link, 0);
+    else if (result === FAILED) {
+      link.failure = session.failure;
+      this.#vault.failed(link.isServer);
+      this.#endReading(link, -ERRNO.EPROTO);
+    }
+    if (link.tail !== undefined && !link.isTailLazy) this.#pump(link);
+    if (length === 0) {
+      below.release(target);
+      return false;
+    }
+    link.isAsked = false;
+    this.#above.received(link.socket, target, length);
+    return true;
+  }
+
+  #endReading(link: Link, result: number): void {
+    link.end = result;
+    link.hasMore = false;
+    this.#dropInput(link);
+  }
+
+  /** Sends what there is to send, until the engine below has enough. */
+  #pump(link: Link): void {
+    const below = this.#below;
+    while (!link.isSending && link.sendError === 0) {
+      const hasTail = link.tail !== undefined && !link.isTailLazy;
+      const isLast = link.isEnding && !link.hasEnded && link.output < 0 && link.session !== undefined;
+      if (isLast && link.state === OPEN) {
+        this.#end(link);
+        continue;
+      }
+      if (!hasTail && link.output < 0) break;
+      const target = below.acquire(
+        (link.tail?.length ?? 0) +
+          (link.output < 0 ? 0 : Math.min(sealedBytes(link.outputEnd - link.outputAt), BATCH_BYTES)),
+      );
+      if (target < 0) {
+        this.#failSending(link, -ERRNO.ENOBUFS);
+        break;
+      }
+      const length = this.#fill(link, target);
+      if (length < 0) {
+        below.release(target);
+        this.#failSending(link, -ERRNO.EPIPE);
+        break;
+      }
+      link.isSending = !below.send(link.socket, target, length);
+    }
+    if (link.hasEnded && link.isEnding && link.tail === undefined && link.sendError === 0) {
+      link.isEnding = false;
+      below.shutdown(link.socket);
+    }
+  }
+
+  /** Puts the tail and sealed output into the buffer; how many bytes, or -1 if the session is broken. */
+  #fill(link: Link, target: number): number {
+    const below = this.#below;
+    const bytes = below.bytes(target);
+    let length = 0;
+    const { tail } = link;
+    if (tail !== undefined) {
+      length = Math.min(tail.length, bytes.length);
+      bytes.set(length === tail.length ? tail : tail.subarray(0, length));
+      link.tail = length === tail.length ? undefined : tail.subarray(length);
+      link.isTailLazy = false;
+      if (link.tail !== undefined) return length;
+    }
+    if (link.output < 0) return length;
+    const session = link.session as Session;
+    const limit = Math.min(bytes.length, length + BATCH_BYTES);
+    const to = below.address(target);
+    const from = below.address(link.output);
+    while (link.outputAt < link.outputEnd) {
+      const wanted = Math.min(link.outputEnd - link.outputAt, WRITE_BYTES, plainBytes(limit - length));
+      if (wanted <= 0) break;
+      const taken = session.write(from + link.outputAt, wanted);
+      if (taken > 0) link.outputAt += taken;
+      else if (taken !== WANTS_ROOM) return -1;
+      const moved = this.#transport.take(to + length, bytes.length - length);
+      if (taken <= 0 && moved === 0) return -1;
+      length += moved;
+    }
+    // Never the case by the bounds above; but bytes left in the ring would reach another peer.
+    if (length === bytes.length) this.#keepTail(link);
+    if (link.outputAt === link.outputEnd) {
+      below.release(link.output);
+      link.output = -1;
+    }
+    return length;
+  }
+
+  /** Sets aside what the session has written by itself; whether there was any. The ring is empty after it. */
+  #keepTail(link: Link): boolean {
+    const { address, bytes } = this.#scratch;
+    const length = this.#transport.take(address, bytes);
+    if (length === 0) return false;
+    const fresh = this.#scratchBytes.slice(0, length);
+    link.tail = link.tail === undefined ? fresh : joined(link.tail, fresh);
+    return true;
+  }
+
+  /** The notice that nothing more will be sent joins the tail. */
+  #end(link: Link): void {
+    (link.session as Session).end();
+    this.#keepTail(link);
+    link.hasEnded = true;
+    link.isTailLazy = false;
+  }
+
+  #failSending(link: Link, result: number): void {
+    link.sendError = result;
+    link.tail = undefined;
+    if (link.output >= 0) this.#below.release(link.output);
+    link.output = -1;
+    if (link.isPromised) this.#getReady(link);
+  }
+
+  #keepPromise(link: Link): void {
+    link.isPromised = false;
+    if (link.output >= 0) this.#below.release(link.output);
+    link.output = -1;
+    this.#above.sent(link.socket, link.sendError);
+  }
+
+  /** The handshake has come to nothing; where no session can say so, the alert goes out by hand (RFC 8446, 6). */
+  #breakOff(link: Link, reason: string, result: number, alert = 0): void {
+    this.#dropInput(link);
+    link.state = BROKEN;
+    link.end = result;
+    link.failure = reason;
+    this.#vault.failed(link.isServer);
+    if (link.session === undefined && alert !== 0) {
+      link.tail = Uint8Array.of(21, 3, 1, 0, 2, 2, alert);
+      this.#pump(link);
+    }
+    this.#above.secured(link.socket, result);
+  }
+
+  #receiveBelow(link: Link): void {
+    if (link.isReceiving) return;
+    link.isReceiving = true;
+    this.#below.receive(link.socket);
+  }
+
+  #offerInput(link: Link): void {
+    this.#transport.offer(this.#below.address(link.input) + link.inputAt, link.inputEnd - link.inputAt);
+  }
+
+  #takeBackInput(link: Link): void {
+    const { left } = this.#transport;
+    this.#transport.withdraw();
+    link.inputAt = link.inputEnd - left;
+    if (left === 0) this.#dropInput(link);
+  }
+
+  #dropInput(link: Link): void {
+    if (link.input >= 0) this.#below.release(link.input);
+    link.input = -1;
+  }
+
+  #getReady(link: Link): void {
+    if (link.isReady) return;
+    link.isReady = true;
+    this.#ready.push(link);
+    if (!this.#isInside) this.#setWake();
+  }
+
+  /** The end of every call from below: those that have become ready get on, now that nobody waits for us to return. */
+  #leave(): void {
+    while (this.#ready.length > 0) {
+      const list = this.#ready;
+      this.#ready = [];
+      for (const link of list) {
+        link.isReady = false;
+        if (this.#links[link.socket] === link && link.state !== LINGERING) this.#getOn(link);
+      }
+    }
+    this.#isInside = false;
+  }
+
+  /** Gives back all that the link holds, except the socket. */
+  #letGo(link: Link): void {
+    this.#dropInput(link);
+    if (link.output >= 0) this.#below.release(link.output);
+    link.output = -1;
+    if (link.session === undefined) return;
+    if (!link.isServer && link.state === OPEN) this.#vault.remember(link.resumptionKey, link.session);
+    link.session.free();
+    link.session = undefined;
+  }
+
+  #closeBelow(link: Link, reset: boolean): void {
+    this.#links[link.socket] = undefined;
+    this.#below.close(link.socket, reset);
+  }
+
+  #setWake(): void {
+    const wake = this.#ready.length > 0 ? 0 : (this.#lingering[0]?.lingersUntilMs ?? Infinity);
+    this.#below.wakeAt(Math.min(this.#wakeAbove, wake));
+  }
+
+  wakeAt(timeMs: number): void {
+    this.#wakeAbove = timeMs;
+    this.#setWake();
+  }
+
+  now(): number {
+    return this.#below.now();
+  }
+
+  listen(endpoint: Endpoint, backlog: number): number {
+    return this.#below.listen(endpoint, backlog);
+  }
+
+  adopt(descriptor: number, endpoint: Endpoint): number {
+    return this.#below.adopt(descriptor, endpoint);
+  }
+
+  boundTo(listener: number): Endpoint {
+    return this.#below.boundTo(listener);
+  }
+
+  grantAccept(listener: number, clients: number, batch: number): void {
+    this.#below.grantAccept(listener, clients, batch);
+  }
+
+  closeListener(listener: number): void {
+    this.#below.closeListener(listener);
+  }
+
+  connect(endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined): number {
+    return this.#below.connect(endpoint, source);
+  }
+
+  setOptions(socket: number, noDelay: boolean, keepAlive: boolean): void {
+    this.#below.setOptions(socket, noDelay, keepAlive);
+  }
+
+  unsentBytes(socket: number): number {
+    return this.#below.unsentBytes(socket);
+  }
+
+  bytes(buffer: number): Uint8Array {
+    return this.#below.bytes(buffer);
+  }
+
+  address(buffer: number): number {
+    return this.#below.address(buffer);
+  }
+
+  acquire(bytes?: number): number {
+    return this.#below.acquire(bytes);
+  }
+
+  release(buffer: number): void {
+    this.#below.release(buffer);
+  }
+
+  buffersInUse(): number {
+    return this.#below.buffersInUse();
+  }
+
+  poolBytes(): number {
+    return this.#below.poolBytes();
+  }
+
+  run(): void | Promise<void> {
+    return this.#below.run();
+  }
+
+  stop(): void {
+    for (const link of this.#links) if (link !== undefined && link.state !== LINGERING) this.#letGo(link);
+    this.#below.stop();
+  }
+}
+
+/** What that many bytes of plaintext can become at the most. */
+function sealedBytes(plain: number): number {
+  return plain + RECORD_OVERHEAD * (Math.ceil(plain / RECORD_BYTES) + 1);
+}
+
+/** How many bytes of plaintext surely fit. */
+function plainBytes(room: number): number {
+  return room - RECORD_OVERHEAD * (Math.ceil(room / RECORD_BYTES) + 1);
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
