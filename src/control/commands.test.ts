@@ -243,7 +243,7 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
     ['proxy_acl 10', "error: proxy_acl: expected a number from -1 to 9, got '10'\n"],
     [
       'refusals',
-      'denied 0\nno_server 0\nfull 0\nbad_request 0\nhead_too_large 0\nhead_too_slow 0\nbad_proxy_header 0\nno_proxy_header 0\npeek_too_slow 0\npeek_too_long 0\n',
+      'denied 0\nno_server 0\nfull 0\nbad_request 0\nhead_too_large 0\nhead_too_slow 0\nbad_proxy_header 0\nno_proxy_header 0\npeek_too_slow 0\npeek_too_long 0\nno_tls 0\ntls_too_slow 0\n',
     ],
     ['server 0 proxy v2 name www.example.com,*.EXAMPLE.com', ''],
     ['server 0 name *', ''],

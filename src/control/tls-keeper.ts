@@ -106,11 +106,16 @@ export class TlsKeeper {
 
 /** TLS is for TCP that passes through us; undefined if that is what the Setup has. */
 export function tlsProblem({ configuration, dsrInterface, tls }: Setup): string | undefined {
-  const isUsed = tls.certificates.length > 0 || configuration.servers.some((server) => server.tls !== 'off');
+  const { settings, servers } = configuration;
+  const isUsed = tls.certificates.length > 0 || servers.some((server) => server.tls !== 'off');
   if (!isUsed) return undefined;
+  if (settings.http && tls.alpn.includes('h2'))
+    return 'http reads HTTP/1 only, and ssl_alpn offers HTTP/2 (leave h2 out of it)';
+  if (settings.idlers > 0 && servers.some((server) => server.tls !== 'off' && server.proxy !== 'off'))
+    return 'idlers know no client that a PROXY header before TLS could name (idlers 0, or without one of tls and proxy)';
   if (dsrInterface !== undefined)
     return 'TLS is for the proxy: with dsr_if servers speak to clients themselves (leave it out)';
-  return configuration.settings.udp ? 'TLS is for TCP, not for UDP (leave it out)' : undefined;
+  return settings.udp ? 'TLS is for TCP, not for UDP (leave it out)' : undefined;
 }
 
 function newTicketKey(): Uint8Array {

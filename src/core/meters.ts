@@ -47,6 +47,10 @@ export const REFUSALS = [
   'peek_too_slow',
   /** `peek`: the first 16 kB did not tell it. */
   'peek_too_long',
+  /** The TLS handshake came to nothing. */
+  'no_tls',
+  /** ... or was not done within ssl_handshake_time. */
+  'tls_too_slow',
 ] as const;
 export type Refusal = (typeof REFUSALS)[number];
 

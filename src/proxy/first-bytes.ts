@@ -30,6 +30,8 @@ export interface Opening {
   /** It must begin with a PROXY header and has not yet. */
   awaitsHeader: boolean;
   header: ProxyHeader | undefined;
+  /** Its name is to be found in its bytes. */
+  awaitsName: boolean;
   /** The name that it asks for. */
   name: string | undefined;
   /** Of what may be HTTP, as far as it has been read. */
@@ -50,20 +52,38 @@ export class FirstBytes {
     this.#meters = meters;
   }
 
-  /** True if a client of that address is to be heard before a server is chosen. */
-  wants(address: ArrayLike<number>, isUnix: boolean): boolean {
-    return this.peeks || this.#isProxy(address, isUnix);
+  /** True if a client of that address is to be heard now; `isCovered`: behind the TLS that we are to terminate. */
+  wants(address: ArrayLike<number>, isUnix: boolean, isCovered: boolean): boolean {
+    return (this.peeks && !isCovered) || this.#isProxy(address, isUnix);
   }
 
-  begin(connection: number, address: ArrayLike<number>, isUnix: boolean): void {
+  begin(connection: number, address: ArrayLike<number>, isUnix: boolean, isCovered: boolean): void {
     this.#openings.set(connection, {
       buffer: NONE,
       length: 0,
       awaitsHeader: this.#isProxy(address, isUnix),
       header: undefined,
+      awaitsName: this.peeks && !isCovered,
       name: undefined,
       head: undefined,
     });
+  }
+
+  /**
+   * Its TLS has been terminated: the name of the handshake ('' = none) counts where no proxy has told one. True if it is
+   * still to be found, in what comes next.
+   */
+  uncover(connection: number, address: ArrayLike<number>, isUnix: boolean, serverName: string): boolean {
+    if (!this.peeks) return false;
+    let opening = this.#openings.get(connection);
+    if (opening === undefined) {
+      this.begin(connection, address, isUnix, true);
+      opening = this.#openings.get(connection) as Opening;
+      opening.awaitsHeader = false;
+    }
+    opening.name ??= serverName === '' ? undefined : serverName;
+    opening.awaitsName = opening.name === undefined;
+    return opening.awaitsName;
   }
 
   get(connection: number): Opening | undefined {
@@ -91,7 +111,7 @@ export class FirstBytes {
     if (!this.#append(opening, buffer, length)) return this.#refused('peek_too_long');
     if (opening.awaitsHeader) {
       const verdict = this.#readHeader(opening);
-      if (verdict !== HEARD || !this.peeks) return verdict;
+      if (verdict !== HEARD || !opening.awaitsName) return verdict;
     }
     if (this.#readName(opening)) return HEARD;
     return opening.length < MAX_FIRST_BYTES ? HEAR_ON : this.#refused('peek_too_long');

@@ -4,9 +4,9 @@
  * table (state `idler`); this pool knows which of them are ready and what a server said early (one buffer at most:
  * an SMTP greeting).
  */
-import { type Endpoint, formatEndpoint } from '../core/address.js';
+import { formatEndpoint } from '../core/address.js';
 import type { Balancer } from '../core/balancer.js';
-import { EMERGENCY_SLOT, NONE } from '../core/configuration.js';
+import { EMERGENCY_SLOT, emptySlot, NONE, type ServerSpec } from '../core/configuration.js';
 import type { ServerTable } from '../core/server-table.js';
 import type { Engine } from '../engine/engine.js';
 import { causeOf } from './connect-error.js';
@@ -35,8 +35,8 @@ export class IdlerPool {
   readonly #balancer: Balancer;
   readonly #ready: number[] = [];
   readonly #early = new Map<number, EarlyBytes>();
-  /** Where each row is connected to: its slot may be given to another server meanwhile. */
-  readonly #endpoints = new Map<number, Endpoint>();
+  /** What each row is connected to: its slot may be given to another server meanwhile. */
+  readonly #specs = new Map<number, ServerSpec>();
   #connecting = 0;
 
   constructor(engine: Engine, table: ConnectionTable, servers: ServerTable, balancer: Balancer) {
@@ -58,7 +58,8 @@ export class IdlerPool {
     const missing = this.wanted - this.#ready.length - this.#connecting;
     for (let i = 0; i < Math.min(missing, BATCH); i++) {
       const server = this.#balancer.choose(NONE, NO_ADDRESS, 0, true, nowMs);
-      const endpoint = server < 0 || server === EMERGENCY_SLOT ? undefined : this.#servers.spec(server).endpoint;
+      const spec = server < 0 || server === EMERGENCY_SLOT ? emptySlot : this.#servers.spec(server);
+      const { endpoint } = spec;
       const socket =
         endpoint === undefined
           ? NONE
@@ -76,7 +77,7 @@ export class IdlerPool {
       this.#connecting++;
       this.#table.server[row] = server;
       this.#table.serverSocket[row] = socket;
-      this.#endpoints.set(row, endpoint as Endpoint);
+      this.#specs.set(row, spec);
       begun(socket, row);
     }
   }
@@ -125,7 +126,7 @@ export class IdlerPool {
       const row = this.#ready[i];
       if (this.#table.server[row] !== server) continue;
       this.#ready.splice(i, 1);
-      this.#endpoints.delete(row);
+      this.#specs.delete(row);
       this.#table.idlers = this.#ready.length;
       return row;
     }
@@ -144,7 +145,7 @@ export class IdlerPool {
     if (this.#table.state[row] === STATE.reaching) this.#settle(row);
     const at = this.#ready.indexOf(row);
     if (at >= 0) this.#ready.splice(at, 1);
-    this.#endpoints.delete(row);
+    this.#specs.delete(row);
     this.#table.idlers = this.#ready.length;
     const early = this.takeEarlyBytes(row);
     if (early !== undefined) this.#engine.release(early.buffer);
@@ -152,10 +153,12 @@ export class IdlerPool {
   }
 
   #isCurrent(row: number): boolean {
-    const now = this.#servers.spec(this.#table.server[row]).endpoint;
-    const then = this.#endpoints.get(row);
-    if (now === undefined || then === undefined) return false;
-    return formatEndpoint(now) === formatEndpoint(then) && !this.#servers.state.isDraining(this.#table.server[row]);
+    const now = this.#servers.spec(this.#table.server[row]);
+    const then = this.#specs.get(row);
+    if (now.endpoint === undefined || then?.endpoint === undefined) return false;
+    const isSamePeer = now.tls === then.tls && now.sni === then.sni;
+    const isSame = isSamePeer && formatEndpoint(now.endpoint) === formatEndpoint(then.endpoint);
+    return isSame && !this.#servers.state.isDraining(this.#table.server[row]);
   }
 
   /** A row's connect is over. */

@@ -2,11 +2,11 @@
 import { Acl } from '../core/acl.js';
 import { type Endpoint, type IpWords, isV4 } from '../core/address.js';
 import { type Configuration, defaultSettings, NONE, type ProxyVersion, type Settings } from '../core/configuration.js';
-import type { Engine } from '../engine/engine.js';
+import type { TlsEngine } from '../tls/tls-engine.js';
 import { Forwarding } from '../wire/http/forwarding.js';
 import { encodeV1, encodeV2 } from '../wire/proxy-protocol/encode.js';
 import { type ProxyHeader, withoutAddresses } from '../wire/proxy-protocol/header.js';
-import { cameOverTls, tlvsToPassOn } from '../wire/proxy-protocol/tlv.js';
+import { cameOverTls, tlsTlvs, tlvsToPassOn } from '../wire/proxy-protocol/tlv.js';
 
 /** What is known of a client. */
 export interface Learnt {
@@ -17,14 +17,16 @@ export interface Learnt {
   readonly socket: number;
   /** What that proxy says. */
   readonly header: ProxyHeader | undefined;
+  /** We have terminated its TLS. */
+  readonly isSecured: boolean;
 }
 
 export class Introductions {
-  readonly #engine: Engine;
+  readonly #engine: TlsEngine;
   #settings: Settings = defaultSettings;
   #trusted: Acl | undefined;
 
-  constructor(engine: Engine) {
+  constructor(engine: TlsEngine) {
     this.#engine = engine;
   }
 
@@ -33,11 +35,12 @@ export class Introductions {
     this.#trusted = settings.httpTrust === NONE ? undefined : new Acl(acls[settings.httpTrust]);
   }
 
-  forwarding({ address, header }: Learnt): Forwarding {
+  forwarding({ address, socket, header, isSecured }: Learnt): Forwarding {
     const trusted = this.#trusted;
     return new Forwarding({
       address,
-      isSecure: header !== undefined && cameOverTls(header.tlvs),
+      isSecure: isSecured || (header !== undefined && cameOverTls(header.tlvs)),
+      certificate: isSecured ? this.#engine.clientName(socket) : '',
       isTrusted: trusted !== undefined && (address === undefined || trusted.permits(address)),
       withForwarded: this.#settings.httpForwarded,
     });
@@ -51,8 +54,9 @@ export class Introductions {
     return bytes.length;
   }
 
-  #headerFor({ address, port, socket, header }: Learnt): ProxyHeader {
-    const tlvs = header === undefined ? new Uint8Array(0) : tlvsToPassOn(header.tlvs);
+  #headerFor({ address, port, socket, header, isSecured }: Learnt): ProxyHeader {
+    const passedOn = header === undefined ? new Uint8Array(0) : tlvsToPassOn(header.tlvs, isSecured);
+    const tlvs = isSecured ? Uint8Array.of(...this.#factsOf(socket), ...passedOn) : passedOn;
     if (address === undefined) return withoutAddresses('proxy', tlvs);
     const source = [address[0], address[1], address[2], address[3]] as const;
     const destination = header?.family === 'ip' ? header : here(this.#engine.boundTo(socket), source);
@@ -64,6 +68,21 @@ export class Introductions {
       destination: destination.destination,
       destinationPort: destination.destinationPort,
     };
+  }
+
+  /** What the TLS that we have terminated says of the client. */
+  #factsOf(socket: number): Uint8Array {
+    const info = this.#engine.tlsInfo(socket);
+    if (info === undefined) return new Uint8Array(0);
+    const { version, cipher, serverName, alpn, clientName, clientCommonName } = info;
+    return tlsTlvs({
+      version,
+      cipher,
+      serverName: serverName || undefined,
+      alpn: alpn || undefined,
+      commonName: clientName === '' ? undefined : clientCommonName,
+      isVerified: clientName !== '',
+    });
   }
 }
 

@@ -9,7 +9,15 @@ import { Acl } from '../core/acl.js';
 import type { Endpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
-import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, LATER, NONE, type Settings } from '../core/configuration.js';
+import {
+  ABUSE_SLOT,
+  type Configuration,
+  EMERGENCY_SLOT,
+  LATER,
+  NONE,
+  type ProxyVersion,
+  type Settings,
+} from '../core/configuration.js';
 import { ENDINGS, REFUSAL } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
@@ -177,9 +185,22 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#mayAdmit = true;
     const connection = this.#owner[socket];
     const spec = this.#servers.spec(this.#table.server[connection]);
-    // The deadline of the connect is the handshake's too.
-    if (result === 0 && spec.tls !== 'off') this.#engine.connectTls(socket, peerOf(spec));
-    else this.#reached(connection, result);
+    if (result < 0 || spec.tls === 'off') {
+      this.#reached(connection, result);
+    } else if (spec.proxy !== 'off' && this.#table.state[connection] === STATE.connecting) {
+      // Before TLS, as everybody expects it who takes both (`#introduced` goes on).
+      const sent = this.#introduce(connection, spec.proxy);
+      if (sent < 0) this.#reached(connection, sent);
+      else if (sent > 0) this.#secureServer(connection);
+    } else {
+      this.#secureServer(connection);
+    }
+  }
+
+  /** The deadline of the connect is the handshake's too. */
+  #secureServer(connection: number): void {
+    const spec = this.#servers.spec(this.#table.server[connection]);
+    this.#engine.connectTls(this.#table.serverSocket[connection], peerOf(spec));
   }
 
   secured(socket: number, result: number): void {
@@ -190,12 +211,13 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#mayAdmit = true;
       this.#reached(connection, result);
     } else if (result < 0) {
+      this.#state.meters.refused(REFUSAL.no_tls);
       this.#finish(connection, false);
     } else {
       this.#wheel.cancel(connection);
       this.#table.flags[connection] |= SECURED;
       if (this.#settings.debug > 0) this.#tlsLog.secured(connection, this.#engine.tlsInfo(socket));
-      this.#admit(connection);
+      this.#uncovered(connection, this.#engine.serverName(socket));
     }
   }
 
@@ -257,6 +279,8 @@ export class TcpProxy implements TlsHandler, Orders {
       const relay = (flags & HTTP) === 0 ? this.#relay : this.#http;
       const verdict = relay.sent(connection, socket, result);
       if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, verdict);
+    } else if (this.#table.state[connection] === STATE.connecting) {
+      this.#introduced(connection, result);
     } else if (result < 0) {
       this.#finish(connection, false);
     } else if (this.#table.state[connection] === STATE.refusing) {
@@ -295,7 +319,14 @@ export class TcpProxy implements TlsHandler, Orders {
     const now = this.#engine.now();
     const isUnix = this.#isUnix(connection);
     const address = this.#loadAddress(connection);
-    if (this.#vault.isServing && (this.#table.flags[connection] & SECURED) === 0) {
+    const isCovered = this.#vault.isServing && (this.#table.flags[connection] & SECURED) === 0;
+    if ((this.#table.flags[connection] & OPENED) === 0 && this.#firstBytes.wants(address, isUnix, isCovered)) {
+      this.#table.flags[connection] |= OPENED;
+      this.#firstBytes.begin(connection, address, isUnix, isCovered);
+      this.#hear(connection);
+      return;
+    }
+    if (isCovered) {
       this.#secure(connection, now);
       return;
     }
@@ -303,10 +334,6 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#table.state[connection] = STATE.dummy;
       if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, now);
       this.#engine.receive(this.#table.clientSocket[connection]);
-      return;
-    }
-    if ((this.#table.flags[connection] & OPENED) === 0 && this.#firstBytes.wants(address, isUnix)) {
-      this.#hear(connection, address, isUnix);
       return;
     }
     const balancer = this.#groupOf(connection)?.balancer ?? this.#balancer;
@@ -341,16 +368,35 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#finish(connection, false);
   }
 
-  /** The client's handshake comes first, unless it is one that nobody would serve (waiting -> securing). */
+  /** The client's handshake comes first, unless it is one that nobody would serve (connecting -> securing). */
   #secure(connection: number, nowMs: number): void {
     const isServed = this.#balancer.admits(this.#address, this.#isUnix(connection));
     if (!isServed && this.#servers.spec(ABUSE_SLOT).endpoint === undefined) {
-      this.#finish(connection, false);
+      this.#refuse(connection);
       return;
     }
     this.#table.state[connection] = STATE.securing;
     this.#arm(connection, nowMs + this.#handshakeMs);
-    this.#engine.acceptTls(this.#table.clientSocket[connection]);
+    const socket = this.#table.clientSocket[connection];
+    const opening = this.#firstBytes.get(connection);
+    if (opening === undefined || opening.buffer === NONE) {
+      this.#engine.acceptTls(socket);
+      return;
+    }
+    // What has come behind a PROXY header.
+    const { buffer, length } = opening;
+    opening.buffer = NONE;
+    opening.length = 0;
+    this.#engine.acceptTls(socket, buffer, 0, length);
+  }
+
+  /** The client's TLS is done, and what it says can be read (securing -> hearing, or as `#admit`). */
+  #uncovered(connection: number, serverName: string): void {
+    const address = this.#loadAddress(connection);
+    const isToBeHeard = this.#firstBytes.uncover(connection, address, this.#isUnix(connection), serverName);
+    if (this.#firstBytes.get(connection) !== undefined) this.#table.flags[connection] |= OPENED;
+    if (isToBeHeard) this.#hear(connection);
+    else this.#admit(connection);
   }
 
   /** A place that was taken for a connect which is not to be made. */
@@ -490,10 +536,8 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   /** Its first bytes come before a server (connecting -> hearing). */
-  #hear(connection: number, address: ArrayLike<number>, isUnix: boolean): void {
+  #hear(connection: number): void {
     this.#table.state[connection] = STATE.hearing;
-    this.#table.flags[connection] |= OPENED;
-    this.#firstBytes.begin(connection, address, isUnix);
     const { headTimeoutSec } = this.#settings;
     if (headTimeoutSec > 0) this.#arm(connection, this.#engine.now() + headTimeoutSec * 1000);
     this.#engine.receive(this.#table.clientSocket[connection]);
@@ -529,28 +573,30 @@ export class TcpProxy implements TlsHandler, Orders {
 
   /** What is to come before the client's next bytes: our PROXY header, then what the client has said already. */
   #open(connection: number): void {
-    const { proxy } = this.#servers.spec(this.#table.server[connection]);
-    const socket = this.#table.serverSocket[connection];
-    if (proxy !== 'off') {
-      const buffer = this.#engine.acquire();
-      if (buffer < 0) {
-        this.#finish(connection, true);
-        return;
-      }
-      const length = this.#introductions.writeHeader(this.#engine.bytes(buffer), proxy, this.#learnt(connection));
-      if (!this.#engine.send(socket, buffer, length)) {
-        this.#table.flags[connection] |= INTRODUCING;
-        return;
-      }
-    }
-    this.#passOpening(connection);
+    const { proxy, tls } = this.#servers.spec(this.#table.server[connection]);
+    // To a server that speaks TLS it has gone before.
+    const sent = proxy === 'off' || tls !== 'off' ? 1 : this.#introduce(connection, proxy);
+    if (sent < 0) this.#finish(connection, true);
+    else if (sent === 0) this.#table.flags[connection] |= INTRODUCING;
+    else this.#passOpening(connection);
+  }
+
+  /** Sends the server our PROXY header: 1 = done, 0 = `sent` will tell, else -errno. */
+  #introduce(connection: number, version: ProxyVersion): number {
+    const buffer = this.#engine.acquire();
+    if (buffer < 0) return -ERRNO.ENOBUFS;
+    const length = this.#introductions.writeHeader(this.#engine.bytes(buffer), version, this.#learnt(connection));
+    return this.#engine.send(this.#table.serverSocket[connection], buffer, length) ? 1 : 0;
   }
 
   /** Our PROXY header has been sent, or could not be. */
   #introduced(connection: number, result: number): void {
+    const isConnecting = this.#table.state[connection] === STATE.connecting;
     this.#table.flags[connection] &= ~INTRODUCING;
-    if (result >= 0) this.#passOpening(connection);
-    else this.#relayEnded(connection, RELAY_BROKEN);
+    if (isConnecting && result < 0) this.#reached(connection, result);
+    else if (isConnecting) this.#secureServer(connection);
+    else if (result < 0) this.#relayEnded(connection, RELAY_BROKEN);
+    else this.#passOpening(connection);
   }
 
   /** The client's turn: what it has said already, and then itself. */
@@ -572,6 +618,7 @@ export class TcpProxy implements TlsHandler, Orders {
       port: this.#table.peerPort[connection],
       socket: this.#table.clientSocket[connection],
       header: this.#firstBytes.get(connection)?.header,
+      isSecured: (this.#table.flags[connection] & SECURED) !== 0,
     };
   }
 
@@ -720,6 +767,7 @@ export class TcpProxy implements TlsHandler, Orders {
 
   #tooSlow(connection: number): void {
     this.#vault.failed(true);
+    this.#state.meters.refused(REFUSAL.tls_too_slow);
     this.#tlsLog.failed(connection, true, 'handshake not done in time');
     this.#finish(connection, true);
   }

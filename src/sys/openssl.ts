@@ -28,6 +28,7 @@ export interface OpenSsl {
   X509_check_private_key(certificate: number, key: number): number;
   X509_get_subject_name(certificate: number): number;
   X509_NAME_print_ex(bio: number, name: number, indent: number, flags: number): number;
+  X509_NAME_get_text_by_NID(name: number, field: number, text: number, length: number): number;
   X509_STORE_add_cert(store: number, certificate: number): number;
   X509_VERIFY_PARAM_set1_ip_asc(parameters: number, ip: string): number;
   OPENSSL_sk_new_null(): number;
@@ -107,6 +108,7 @@ const prototypes: Record<keyof OpenSsl, string> = {
   X509_check_private_key: `int X509_check_private_key(${P}, ${P})`,
   X509_get_subject_name: `${P} X509_get_subject_name(${P})`,
   X509_NAME_print_ex: `int X509_NAME_print_ex(${P}, ${P}, int, unsigned long)`,
+  X509_NAME_get_text_by_NID: `int X509_NAME_get_text_by_NID(${P}, int, ${P}, int)`,
   X509_STORE_add_cert: `int X509_STORE_add_cert(${P}, ${P})`,
   X509_VERIFY_PARAM_set1_ip_asc: `int X509_VERIFY_PARAM_set1_ip_asc(${P}, const char *)`,
   OPENSSL_sk_new_null: `${P} OPENSSL_sk_new_null()`,

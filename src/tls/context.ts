@@ -30,6 +30,8 @@ export class Context {
   readonly handle: number;
   /** Stapled responses by the certificate's handle. */
   readonly staples = new Map<number, Uint8Array>();
+  /** Clients are asked for a certificate. */
+  asksClients = false;
   #isOpen = true;
 
   constructor(handle: number) {
@@ -141,8 +143,10 @@ function useCredential(context: Context, { chain, key, ocsp }: Credential): void
   }
 }
 
-function trustClients({ handle }: Context, plan: ServerPlan): void {
+function trustClients(context: Context, plan: ServerPlan): void {
   const ssl = openssl();
+  const { handle } = context;
+  context.asksClients = true;
   ssl.SSL_CTX_set_verify(handle, VERIFY[plan.clientCertificate], 0);
   // Sessions may be resumed only where they were made (a must with client certificates).
   const name = Buffer.from('pen');

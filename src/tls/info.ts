@@ -1,7 +1,7 @@
 /** What was agreed in a handshake, for logs, HTTP headers and PROXY headers. */
 import { type Mapping, mapAnonymous, viewOf } from '../sys/memory.js';
 import { openssl } from '../sys/openssl.js';
-import { XN_FLAG_RFC2253_UTF8 } from '../sys/uapi/openssl.js';
+import { NID_commonName, XN_FLAG_RFC2253_UTF8 } from '../sys/uapi/openssl.js';
 import type { Session } from './session.js';
 
 export interface TlsInfo {
@@ -15,6 +15,8 @@ export interface TlsInfo {
   readonly isResumed: boolean;
   /** The subject of the client's verified certificate in RFC 2253's form (`CN=alice,O=Example`), '' = it has shown none. */
   readonly clientName: string;
+  /** Its common name alone. */
+  readonly clientCommonName: string;
 }
 
 /** A name is cut there; what is longer is somebody's mistake. */
@@ -24,7 +26,7 @@ let cell: Mapping | undefined;
 /** Requires a session whose handshake is over. */
 export function tlsInfo(session: Session, serverName: string): TlsInfo {
   const { version, cipher, isResumed } = session;
-  return { version, cipher, serverName, isResumed, alpn: alpnOf(session), clientName: clientNameOf(session) };
+  return { version, cipher, serverName, isResumed, alpn: alpnOf(session), ...clientNamesOf(session) };
 }
 
 function alpnOf({ handle }: Session): string {
@@ -38,23 +40,30 @@ function alpnOf({ handle }: Session): string {
   return copyOf(at, length);
 }
 
-function clientNameOf(session: Session): string {
+/** '' where the client has shown no certificate, or one that was not verified. */
+export function clientNamesOf(session: Session): Pick<TlsInfo, 'clientName' | 'clientCommonName'> {
   const ssl = openssl();
   const certificate = session.verifyFailure === '' ? ssl.SSL_get1_peer_certificate(session.handle) : 0;
-  if (certificate === 0) return '';
+  if (certificate === 0) return { clientName: '', clientCommonName: '' };
   const bio = ssl.BIO_new(ssl.BIO_s_mem());
   try {
-    const { address, buffer } = memory();
-    ssl.X509_NAME_print_ex(bio, ssl.X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253_UTF8);
-    const length = Math.max(ssl.BIO_read(bio, address, NAME_BYTES), 0);
-    // Control characters would break a log line or a header.
-    return Buffer.from(buffer, 0, length)
-      .toString('utf8')
-      .replace(/\p{Cc}/gu, '?');
+    const { address } = memory();
+    const subject = ssl.X509_get_subject_name(certificate);
+    ssl.X509_NAME_print_ex(bio, subject, 0, XN_FLAG_RFC2253_UTF8);
+    const clientName = textOf(ssl.BIO_read(bio, address, NAME_BYTES));
+    const clientCommonName = textOf(ssl.X509_NAME_get_text_by_NID(subject, NID_commonName, address, NAME_BYTES));
+    return { clientName, clientCommonName };
   } finally {
     ssl.BIO_free(bio);
     ssl.X509_free(certificate);
   }
+}
+
+/** What lies in the cell; control characters would break a log line or a header. */
+function textOf(length: number): string {
+  return Buffer.from(memory().buffer, 0, Math.max(length, 0))
+    .toString('utf8')
+    .replace(/\p{Cc}/gu, '?');
 }
 
 function copyOf(address: number, length: number): string {

@@ -29,7 +29,7 @@ import {
   helloReasons,
   MAX_HELLO_BYTES,
 } from './client-hello.js';
-import { type TlsInfo, tlsInfo } from './info.js';
+import { clientNamesOf, type TlsInfo, tlsInfo } from './info.js';
 import { BROKEN, GOES_ON, HELLO, LINGERING, Link, OPEN, SHAKING } from './link.js';
 import { DONE, ENDED, FAILED, type Peer, type Session, WANTS_ROOM } from './session.js';
 import { Transport, WRITE_BYTES } from './transport.js';
@@ -131,6 +131,17 @@ export class TlsEngine implements Engine {
     link.resumptionKey = this.#vault.keyOf(peer);
     link.session = this.#vault.connect(peer, this.#transport);
     this.#getReady(link);
+  }
+
+  /** The name that the client has asked for in its handshake, '' = none. */
+  serverName(socket: number): string {
+    return this.#links[socket]?.serverName ?? '';
+  }
+
+  /** The subject of the certificate that the client has shown (RFC 2253), verified; '' = none. */
+  clientName(socket: number): string {
+    const session = this.#links[socket]?.session;
+    return session?.context.asksClients ? clientNamesOf(session).clientName : '';
   }
 
   /** What has been agreed with the peer, undefined while there is no session. Not for the hot path. */

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, writeFileSync } from 'node:fs';
-import { connect as connectPlain } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { tcpBackend } from '../support/backend.js';
-import { fixture, pem, secureServer, secureVisitor, serves } from '../support/certificates.js';
+import { fixture, pem, secureOver, secureServer, secureVisitor, serves } from '../support/certificates.js';
 import { readAll } from '../support/client.js';
 import { pen } from '../support/pen.js';
 import { scratch } from '../support/scratch.js';
@@ -67,16 +66,17 @@ onEachEngine('what is no TLS, too old or malformed is refused with the reason', 
 onEachEngine('a ClientHello that comes in single bytes is served, one that never ends is not', async (t, engine) => {
   const options = [...serves('ec'), '-O', 'ssl_handshake_time 1'];
   const balancer = await pen(t, { servers: [await tcpBackend(t)], options, engine });
-  const raw = connectPlain({ port: balancer.port, host: '127.0.0.1', noDelay: true });
-  const write = raw.write.bind(raw);
-  raw.write = ((chunk: Uint8Array, ...rest: never[]) => {
-    for (let at = 0; at < chunk.length - 1; at++) write(chunk.subarray(at, at + 1));
-    return write(chunk.subarray(chunk.length - 1), ...rest);
-  }) as typeof raw.write;
-  const client = await new Promise<TLSSocket>((resolve, reject) => {
-    const socket = connectTls({ socket: raw, ca: pem('ca.crt'), servername: 'localhost' }, () => resolve(socket));
-    socket.on('error', reject);
+  const raw = await visitor(t, balancer);
+  raw.setNoDelay(true);
+  let pieces = 0;
+  const client = await secureOver(t, raw, async (chunk) => {
+    for (const byte of chunk) {
+      raw.write(Uint8Array.of(byte));
+      // Else they are one packet after all.
+      if (++pieces < 600) await setImmediate();
+    }
   });
+  assert.ok(pieces > 300);
   assert.equal(await say(client, 'hello'), 'hello');
   client.destroy();
   const slow = await visitor(t, balancer);

@@ -1,6 +1,7 @@
 /** The certificates of test/fixtures/tls, and TLS clients and servers that use them. */
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { atEnd, type Scene } from './ending.js';
@@ -40,6 +41,32 @@ export function secureVisitor(t: Scene, port: number, options: ConnectionOptions
     });
   });
   return within('a TLS connection', secure);
+}
+
+/**
+ * The same over a connection that is there already; `deliver` puts what the client says on the wire, in whatever pieces.
+ * (Not by a `write` of the socket's: TLS would go past it, straight to the handle.)
+ */
+export function secureOver(
+  t: Scene,
+  raw: Socket,
+  deliver: (chunk: Buffer) => Promise<void>,
+  options: ConnectionOptions = {},
+): Promise<TLSSocket> {
+  const wire = new Duplex({
+    read: () => void raw.resume(),
+    write: (chunk: Buffer, _encoding, done) => void deliver(chunk).then(() => done(), done),
+    final: (done) => void raw.end(done),
+    destroy: (error, done) => {
+      raw.destroy();
+      done(error);
+    },
+  });
+  raw.on('data', (chunk) => {
+    if (!wire.push(chunk)) raw.pause();
+  });
+  raw.on('end', () => void wire.push(null)).on('error', (error) => wire.destroy(error));
+  return secureVisitor(t, 0, { ...options, socket: wire });
 }
 
 /** A TLS server that greets with its name and echoes. */

@@ -52,5 +52,7 @@ export const BIO_CTRL_PENDING = 10;
 export const BIO_C_GET_BUF_MEM_PTR = 115;
 export const BIO_C_SET_BUF_MEM_EOF_RETURN = 130;
 
+/** Of X509_NAME_get_text_by_NID (objects.h). */
+export const NID_commonName = 13;
 /** One line in RFC 2253's order, UTF-8 as it is (XN_FLAG_RFC2253 without ASN1_STRFLGS_ESC_MSB). */
 export const XN_FLAG_RFC2253_UTF8 = 0x1110317 & ~4;

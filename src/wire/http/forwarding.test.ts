@@ -50,6 +50,23 @@ const cases: ReadonlyArray<
     ],
   ],
   [
+    'a client with a certificate, which says that it has another',
+    ['X-Forwarded-Client-Cert: Subject="CN=root"', 'A: b'],
+    { ...stranger, isSecure: true, certificate: 'CN=a\\"b,O=\u00c4' },
+    [
+      'A: b',
+      'X-Forwarded-For: 192.0.2.7',
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-Client-Cert: Subject="CN=a\\\\\\"b,O=\u00c3\u0084"',
+    ],
+  ],
+  [
+    'a client whose name is too long to be told',
+    [],
+    { ...stranger, certificate: `CN=${'a'.repeat(500)}` },
+    ['X-Forwarded-For: 192.0.2.7', 'X-Forwarded-Proto: http'],
+  ],
+  [
     'a client without an address',
     [],
     { ...stranger, address: undefined, withForwarded: true },

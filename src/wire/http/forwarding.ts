@@ -1,6 +1,6 @@
 /**
  * What a request says about its client, put right in the buffer where its head stands: X-Forwarded-For and
- * X-Forwarded-Proto, and `Forwarded` (RFC 7239) where asked for. From a client that is trusted (a proxy of one's own)
+ * X-Forwarded-Proto, X-Forwarded-Client-Cert where it has shown one, and `Forwarded` (RFC 7239) where asked for. From a client that is trusted (a proxy of one's own)
  * what it says stays and is extended; from all others it is removed, every X-Forwarded-... of it.
  *
  * An upgrade to HTTP/2 is removed too: behind it, requests would pass that nobody looks at (RFC 9113 has given it up).
@@ -14,7 +14,9 @@ import type { HeadScanner } from './head-scanner.js';
 import { COLON, LF, SP } from './octets.js';
 
 /** The most that `putForwarding` adds to a head. */
-export const MAX_ADDED = 256;
+export const MAX_ADDED = 768;
+/** The longest X-Forwarded-Client-Cert; a longer name is not told at all, rather than cut to what may be another's. */
+const MAX_CERTIFICATE = 512;
 
 const REMOVABLE = IDENTITY | FIELD.upgrade | FIELD.http2Settings;
 const NOTHING = new Uint8Array(0);
@@ -23,6 +25,8 @@ export interface ClientFacts {
   /** Its IP address as in core/address; undefined: it has none (a Unix socket). */
   readonly address: ArrayLike<number> | undefined;
   readonly isSecure: boolean;
+  /** The subject of its verified certificate (RFC 2253), '' or left out = none. */
+  readonly certificate?: string | undefined;
   readonly isTrusted: boolean;
   /** Whether `Forwarded` is said as well. */
   readonly withForwarded: boolean;
@@ -35,12 +39,13 @@ export class Forwarding {
   readonly lines: Uint8Array;
   readonly forLine: Uint8Array;
   readonly protoLine: Uint8Array;
+  readonly certificateLine: Uint8Array;
   readonly forwardedLine: Uint8Array;
   /** What a list that is there already is extended by. */
   readonly forElement: Uint8Array;
   readonly forwardedElement: Uint8Array;
 
-  constructor({ address, isSecure, isTrusted, withForwarded }: ClientFacts) {
+  constructor({ address, isSecure, certificate, isTrusted, withForwarded }: ClientFacts) {
     const ip = address === undefined ? 'unknown' : formatIp(address);
     const node = address === undefined || isV4(address) ? ip : `"[${ip}]"`;
     const proto = isSecure ? 'https' : 'http';
@@ -48,11 +53,20 @@ export class Forwarding {
     this.isTrusted = isTrusted;
     this.forLine = octetsOf(`X-Forwarded-For: ${ip}\r\n`);
     this.protoLine = octetsOf(`X-Forwarded-Proto: ${proto}\r\n`);
+    this.certificateLine = certificateLine(certificate ?? '');
     this.forwardedLine = withForwarded ? octetsOf(`Forwarded: ${element}\r\n`) : NOTHING;
     this.forElement = octetsOf(`, ${ip}`);
     this.forwardedElement = withForwarded ? octetsOf(`, ${element}`) : NOTHING;
-    this.lines = Uint8Array.from([...this.forLine, ...this.protoLine, ...this.forwardedLine]);
+    this.lines = Uint8Array.of(...this.forLine, ...this.protoLine, ...this.certificateLine, ...this.forwardedLine);
   }
+}
+
+/** As Envoy spells it: a list of elements, of which each proxy that has checked a certificate adds one. */
+function certificateLine(subject: string): Uint8Array {
+  if (subject === '') return NOTHING;
+  const quoted = subject.replace(/["\\]/g, '\\$&');
+  const line = new TextEncoder().encode(`X-Forwarded-Client-Cert: Subject="${quoted}"\r\n`);
+  return line.length > MAX_CERTIFICATE ? NOTHING : line;
 }
 
 /**
@@ -98,6 +112,7 @@ function revise(bytes: Uint8Array, start: number, headEnd: number, end: number, 
   let last = end - (headEnd - to);
   const empty = to - 2;
   if (forwardedEnd === 0) last = insert(bytes, empty, last, client.forwardedLine);
+  last = insert(bytes, empty, last, client.certificateLine);
   if (!hasProto) last = insert(bytes, empty, last, client.protoLine);
   if (forEnd === 0) last = insert(bytes, empty, last, client.forLine);
   // The later one first, so that it does not move before its turn.

@@ -52,12 +52,15 @@ export function authorityOf(tlvs: Uint8Array): string | undefined {
   return value === undefined ? undefined : latin1(value, 0, value.length).toLowerCase();
 }
 
-/** What another proxy may be told of what a proxy has told us: no checksum, no padding, nothing that is only between two. */
-export function tlvsToPassOn(tlvs: Uint8Array): Uint8Array {
+/**
+ * What another proxy may be told of what a proxy has told us: no checksum, no padding, nothing that is only between two;
+ * and nothing of TLS `withoutTls`, where we have terminated it and know better.
+ */
+export function tlvsToPassOn(tlvs: Uint8Array, withoutTls = false): Uint8Array {
   const kept: number[] = [];
   eachTlv(tlvs, (type, value) => {
-    if (type === TLV.alpn || type === TLV.authority || type === TLV.uniqueId || type === TLV.ssl)
-      put(kept, type, value);
+    const isOfTls = type === TLV.alpn || type === TLV.authority || type === TLV.ssl;
+    if (type === TLV.uniqueId || (isOfTls && !withoutTls)) put(kept, type, value);
   });
   return Uint8Array.from(kept);
 }
