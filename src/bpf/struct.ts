@@ -44,6 +44,8 @@ export type RecordOf<M extends Members> = {
 export interface Struct<M extends Members = Members> extends Codec<RecordOf<M>> {
   readonly name: string;
   readonly field: { readonly [K in keyof M]: Field };
+  /** Where each field begins: `field[...].offset`, for code that reads the bytes itself. */
+  readonly at: { readonly [K in keyof M]: number };
 }
 
 const integer = <T>(bytes: number, isBigEndian: boolean, get: keyof DataView, set: keyof DataView): Codec<T> => ({
@@ -117,6 +119,7 @@ function record<M extends Members>(name: string, members: M, align: number): Str
     field[key] = { name: `${name}.${key}`, offset, bytes, isBigEndian };
     offset += bytes;
   }
+  const at = Object.fromEntries(entries.map(([key]) => [key, field[key].offset]));
   const values = entries.filter(([, member]) => !('isPadding' in member));
   return {
     name,
@@ -124,12 +127,13 @@ function record<M extends Members>(name: string, members: M, align: number): Str
     align,
     isBigEndian: false,
     field: field as Struct<M>['field'],
-    encode(view, at, value) {
-      for (const [key, member] of entries) member.encode(view, at + field[key].offset, (value as never)[key]);
+    at: at as Struct<M>['at'],
+    encode(view, offset, value) {
+      for (const [key, member] of entries) member.encode(view, offset + at[key], (value as never)[key]);
     },
-    decode(view, at) {
+    decode(view, offset) {
       const value: Record<string, unknown> = {};
-      for (const [key, member] of values) value[key] = member.decode(view, at + field[key].offset);
+      for (const [key, member] of values) value[key] = member.decode(view, offset + at[key]);
       return value as RecordOf<M>;
     },
   };

@@ -7,68 +7,48 @@
  * Addresses are 16 bytes always, IPv4 in its mapped form ::ffff:a.b.c.d, as in `core/address.ts`.
  */
 
-/** Fields of a structure, in order; each stands at the offset that follows from those before it. */
-export interface Struct<Field extends string> {
-  readonly bytes: number;
-  /** Where each field begins. */
-  readonly at: Readonly<Record<Field, number>>;
-  readonly size: Readonly<Record<Field, number>>;
-}
+import { bytes, padding, type Struct, struct, u8, u16, u16be, u32, u64 } from '../bpf/struct.js';
 
-/** A structure without gaps; throws if a field of 2, 4 or 8 bytes would not be aligned. */
-export function struct<Field extends string>(fields: Readonly<Record<Field, number>>): Struct<Field> {
-  const at: Record<string, number> = {};
-  let bytes = 0;
-  for (const [name, size] of Object.entries<number>(fields)) {
-    if ((size === 2 || size === 4 || size === 8) && bytes % size !== 0) {
-      throw new Error(`struct: field '${name}' of ${size} bytes at offset ${bytes} is not aligned`);
-    }
-    at[name] = bytes;
-    bytes += size;
-  }
-  return { bytes, at: at as Record<Field, number>, size: fields };
-}
-
-const ADDRESS = 16;
-const MAC = 6;
+const address = bytes(16);
+const mac = bytes(6);
 
 /**
  * Which packets are a VIP's. Three kinds of entry: (address, port, protocol) is a service; (address, 0, protocol) is
  * there for each protocol served and says where packets without a port go (the later fragments of a datagram), and
  * with ANY_PORT it is a service for every port; (address, 0, 0) is there for each VIP address.
  */
-export const vipKey = struct({ address: ADDRESS, portBe: 2, protocol: 1, family: 1 });
+export const vipKey = struct('key of vips', { address, portBe: u16be, protocol: u8, family: u8 });
 /** `acl` is the bit of the list that clients must be permitted by, 0 = no list. */
-export const vipValue = struct({ index: 4, flags: 4, acl: 4, reserved: 4 });
+export const vipValue = struct('value of vips', { index: u32, flags: u32, acl: u32, reserved: padding(4) });
 
 /** `prefixBits` counts the 32 bits of the family too, as the trie sees them as the address's first. */
-export const aclKey = struct({ prefixBits: 4, family: 4, address: ADDRESS });
+export const aclKey = struct('key of acl', { prefixBits: u32, family: u32, address });
 /** Bit n: list n permits what has this as its longest prefix. */
-export const aclValue = struct({ permitted: 4 });
+export const aclValue = struct('value of acl', { permitted: u32 });
 
-export const flowKey = struct({ client: ADDRESS, vip: 4, clientPortBe: 2, vipPortBe: 2 });
+export const flowKey = struct('key of flows', { client: address, vip: u32, clientPortBe: u16be, vipPortBe: u16be });
 /** The flow stays with `real` for as long as that serves and has the same generation. */
-export const flowValue = struct({ real: 4, generation: 4 });
+export const flowValue = struct('value of flows', { real: u32, generation: u32 });
 
 /** `id` and, of IPv4, the protocol are those of the datagram (RFC 791 3.2, RFC 8200 4.5); `protocol` is 0 for IPv6. */
-export const fragmentKey = struct({
-  client: ADDRESS,
-  vip: ADDRESS,
-  id: 4,
-  protocol: 1,
-  family: 1,
-  reserved: 2,
+export const fragmentKey = struct('key of fragments', {
+  client: address,
+  vip: address,
+  id: u32,
+  protocol: u8,
+  family: u8,
+  reserved: padding(2),
 });
-export const fragmentValue = struct({ real: 4, generation: 4, vip: 4, epoch: 4 });
+export const fragmentValue = struct('value of fragments', { real: u32, generation: u32, vip: u32, epoch: u32 });
 
 /** `generation` is another one whenever the number is given to another server. */
-export const realValue = struct({ mac: MAC, state: 2, generation: 4, reserved: 4, address: ADDRESS });
+export const realValue = struct('value of reals', { mac, state: u16, generation: u32, reserved: padding(4), address });
 
 /** For reals and for VIPs: frames and bytes sent on, flows begun or moved to it. */
-export const trafficValue = struct({ packets: 8, bytes: 8, flows: 8 });
+export const trafficValue = struct('traffic', { packets: u64, bytes: u64, flows: u64 });
 
 /** The only entry of `control`. */
-export const controlValue = struct({ mac: MAC, reserved: 2, seed: 4, epoch: 4 });
+export const controlValue = struct('value of control', { mac, reserved: padding(2), seed: u32, epoch: u32 });
 
 /** Flags of a VIP. */
 export const VIP_ANY_PORT = 1;
@@ -190,6 +170,8 @@ export type MapName =
   | 'vipTraffic'
   | 'control';
 
+type Sized = Pick<Struct, 'bytes'>;
+
 /** The maps for these dimensions. `slots` holds a table of 16-bit reals per VIP; its values are padded to 8 bytes. */
 export function mapLayouts(size: Dimensions): Record<MapName, MapLayout> {
   const array = (valueBytes: number, maxEntries: number): MapLayout => ({
@@ -202,7 +184,7 @@ export function mapLayouts(size: Dimensions): Record<MapName, MapLayout> {
     ...array(valueBytes, maxEntries),
     type: 'perCpuArray',
   });
-  const keyed = (type: MapType, key: Struct<string>, value: Struct<string>, maxEntries: number): MapLayout => ({
+  const keyed = (type: MapType, key: Sized, value: Sized, maxEntries: number): MapLayout => ({
     type,
     keyBytes: key.bytes,
     valueBytes: value.bytes,

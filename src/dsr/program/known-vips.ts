@@ -38,7 +38,7 @@ export function knownAddresses(entries: readonly VipEntry[] | undefined): KnownA
   const found = new Map<string, KnownAddress & { services: KnownService[] }>();
   for (const [key, value] of entries) {
     const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-    const address = key.subarray(vipKey.at.address, vipKey.at.address + vipKey.size.address);
+    const address = key.subarray(vipKey.at.address, vipKey.at.address + vipKey.field.address.bytes);
     const family = key[vipKey.at.family] === 4 ? 4 : 6;
     const name = `${family} ${address}`;
     const bytes = new DataView(address.slice().buffer);

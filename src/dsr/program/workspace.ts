@@ -24,7 +24,6 @@ import {
   type MapName,
   mapLayouts,
   type ProgramOptions,
-  type Struct,
   vipKey,
 } from '../layout.js';
 import { type KnownAddress, knownAddresses, type VipEntry } from './known-vips.js';
@@ -37,8 +36,8 @@ export const OUTCOME_REGISTER = asm.r8;
 export const REAL = asm.r9;
 
 /** A field of a structure of the layout. */
-export function field<F extends string>(layout: Struct<F>, name: F): FieldAt {
-  return { offset: layout.at[name], bytes: layout.size[name] };
+export function field<F extends string>(layout: { readonly field: Readonly<Record<F, FieldAt>> }, name: F): FieldAt {
+  return layout.field[name];
 }
 
 /** `bytes` from `offset` on. */
