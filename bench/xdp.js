@@ -24,7 +24,7 @@ const REPEAT = 300_000;
 const ROUNDS = 7;
 const LIVE_FRAMES = 2_000_000;
 const C_PEN = '/usr/bin/pen';
-const OPTIONS = { ipv4: true, ipv6: true, vlan: true, acl: false };
+const OPTIONS = { ipv4: true, ipv6: true, vlan: true, acl: false, prefixes: false };
 
 if (process.env.PEN_BENCH_INSIDE === undefined) {
   const self = fileURLToPath(import.meta.url);
@@ -45,9 +45,9 @@ function nanoseconds() {
     for (const family of /** @type {const} */ (['ipv4', 'ipv6'])) {
       for (const name of ['knows its VIPs', 'looks them up']) {
         // Tables of its own, as those of another program would be full of that one's flows.
-        const { tables, slots } = scene(servers);
-        const vips = name === 'knows its VIPs' ? tables.maps.vips.entries() : undefined;
-        const { code } = dsrProgram({ ...OPTIONS, slots }, vips);
+        const tables = scene(servers);
+        const vips = name === 'knows its VIPs' ? tables.everyVip() : undefined;
+        const { code } = dsrProgram(OPTIONS, vips);
         const { address, port } = OFFSETS[family];
         const other = family === 'ipv4' ? '10.9.0.200' : 'fd09::200';
         const cases = [
@@ -111,8 +111,8 @@ async function packetsPerSecond() {
   for (const device of ['client0', 'balancer0']) execFileSync('ethtool', ['-K', device, 'rx', 'off', 'tx', 'off']);
   ip('link', 'set', 'balancer0', 'address', '02:00:00:00:00:01');
   const counter = BpfMap.createPerCpu({ name: 'counter', type: 'perCpuArray', key: u32, value: u64, maxEntries: 1 });
-  const { tables, slots } = scene(100);
-  const vips = tables.maps.vips.entries();
+  const tables = scene(100);
+  const vips = tables.everyVip();
   const maps = { ...tables.maps, counter };
   const load = (/** @type {Code} */ code) => Program.load({ name: 'bench', code }, { maps });
   const pass = load(always(XDP_PASS));
@@ -137,8 +137,8 @@ async function packetsPerSecond() {
   const generators = { 'one flow': make(0), '1,024 flows': make(0x3ff) };
   const programs = {
     'swaps MAC addresses': load(swapMacs()),
-    'DSR, knows its VIPs': load(dsrProgram({ ...OPTIONS, slots }, vips).code),
-    'DSR, looks them up': load(dsrProgram({ ...OPTIONS, slots }).code),
+    'DSR, knows its VIPs': load(dsrProgram(OPTIONS, vips).code),
+    'DSR, looks them up': load(dsrProgram(OPTIONS).code),
   };
   const run = new TestRun(pass);
   const counted = () => (counter.get(0) ?? []).reduce((sum, one) => sum + Number(one), 0);

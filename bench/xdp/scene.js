@@ -20,12 +20,12 @@ function ip(text) {
 /** @param {number} servers */
 export function scene(servers) {
   const slots = servers > 655 ? 655_373 : 65_537;
-  const size = { ...defaultDimensions, slots };
+  const size = defaultDimensions;
   const tables = new bpfTables.BpfTables(bpfTables.createMaps(size), size);
   tables.setControl(controlValueOf({ mac: OWN_MAC, seed: 1, epoch: 1 }));
   // Their MAC address is ours, so that a frame that was sent on comes back to us in the next round.
   for (let real = 1; real <= servers; real++)
-    tables.setReal(real, realValueOf({ mac: OWN_MAC, state: 3, generation: 1, address: ip('10.9.0.21') }));
+    tables.setReal(real, realValueOf({ mac: OWN_MAC, state: 3, generation: 1, vip: 0, address: ip('10.9.0.21') }));
   for (const [index, family] of /** @type {const} */ ([
     [0, 4],
     [1, 6],
@@ -43,7 +43,7 @@ export function scene(servers) {
       Uint16Array.from({ length: slots }, (_, slot) => 1 + ((slot * 7919) % servers)),
     );
   }
-  return { tables, slots };
+  return tables;
 }
 
 /**

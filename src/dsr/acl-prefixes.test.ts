@@ -24,10 +24,10 @@ function network(permit: boolean, address: IpWords, bits: IpWords): AclEntry {
   };
 }
 
-function trie(lists: ReadonlyMap<number, readonly AclEntry[]>): PrefixTable {
+function trie(lists: ReadonlyMap<number, readonly AclEntry[]>): PrefixTable<number> {
   const records = aclRecords(lists);
   if (typeof records === 'string') throw new Error(records);
-  const table = new PrefixTable();
+  const table = new PrefixTable<number>();
   for (const { key, value } of records) table.set(key, new DataView(value.buffer).getUint32(0, true));
   return table;
 }
@@ -58,7 +58,7 @@ test('aclRecords answers as the lists do, for 20,000 random addresses', () => {
     for (let i = 0; i < 1000; i++) {
       const at = address();
       const isV4 = at[2] === 0xffff && at[0] === 0 && at[1] === 0;
-      const permitted = table.find(aclKeyOf(at, isV4 ? 4 : 6, 128));
+      const permitted = table.find(aclKeyOf(at, isV4 ? 4 : 6, 128)) ?? 0;
       for (const [number, entries] of lists) {
         // By the lists' rule an empty one permits; there is then nothing to look for.
         const want = entries.length === 0 || acls.get(number)?.permits(at);

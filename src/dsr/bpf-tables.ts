@@ -1,5 +1,6 @@
 /** The tables as BPF maps: the controller writes them, the program reads them, and `explain` looks into them. */
 import { BpfMap, bytes } from '../bpf/index.js';
+import { ERRNO, SystemError } from '../sys/errno.js';
 import {
   aclValue,
   controlValue,
@@ -8,11 +9,17 @@ import {
   fragmentValue,
   type MapName,
   mapLayouts,
+  NO_REAL,
   OUTCOMES,
+  PAGE_BYTES,
+  PAGE_SLOTS,
   realValue,
   trafficValue,
   vipValue,
 } from './layout.js';
+import { PageRanges } from './page-ranges.js';
+import type { VipMaps } from './program/known-vips.js';
+import { serviceValueOf } from './record.js';
 import type { ControlTables, PathTables, Traffic } from './tables.js';
 
 type Bytes = Uint8Array;
@@ -44,18 +51,23 @@ export function createMaps(size: Dimensions): DsrMaps {
 export class BpfTables implements ControlTables, PathTables {
   readonly control = new Uint8Array(controlValue.bytes);
   readonly maps: DsrMaps;
-  /** The Maglev tables as they were written last. */
-  readonly #slots = new Map<number, Uint16Array>();
-  readonly #slotBytes: number;
+  /** The Maglev tables by VIP, as they were written last, and where they begin. */
+  readonly #written = new Map<number, { readonly page: number; readonly pages: number; readonly reals: Uint16Array }>();
+  readonly #ranges: PageRanges;
 
   /** Owns the maps: `close` closes them. */
   constructor(maps: DsrMaps, size: Dimensions) {
     this.maps = maps;
-    this.#slotBytes = mapLayouts(size).slots.valueBytes;
+    this.#ranges = new PageRanges(size.pages);
   }
 
   close(): void {
     for (const map of Object.values(this.maps)) map.close();
+  }
+
+  /** For a program that is to know them by heart. */
+  everyVip(): VipMaps {
+    return { vips: this.maps.vips.entries(), prefixes: this.maps.prefixes.entries() };
   }
 
   setControl(value: Bytes): void {
@@ -71,6 +83,14 @@ export class BpfTables implements ControlTables, PathTables {
     this.maps.vips.delete(key);
   }
 
+  setPrefix(key: Bytes, value: Bytes): void {
+    this.maps.prefixes.set(key, value);
+  }
+
+  deletePrefix(key: Bytes): void {
+    this.maps.prefixes.delete(key);
+  }
+
   setAcl(key: Bytes, value: Bytes): void {
     this.maps.acl.set(key, value);
   }
@@ -83,11 +103,19 @@ export class BpfTables implements ControlTables, PathTables {
     this.maps.reals.set(index(real), value);
   }
 
+  /** Only pages that differ are written. Throws a SystemError (ENOSPC) if there is no room for the table. */
   setSlots(vip: number, reals: Uint16Array): void {
-    const value = new Uint8Array(this.#slotBytes);
-    value.set(new Uint8Array(reals.buffer, reals.byteOffset, reals.byteLength));
-    this.maps.slots.set(index(vip), value);
-    this.#slots.set(vip, reals);
+    const before = this.#written.get(vip);
+    const pages = Math.ceil(reals.length / PAGE_SLOTS);
+    const isSameSize = before?.reals.length === reals.length;
+    const page = isSameSize ? before.page : pages === 0 ? 0 : this.#ranges.take(pages);
+    if (page === undefined) throw new SystemError(`make room for ${reals.length} slots`, ERRNO.ENOSPC);
+    this.maps.slots.setMany(changedPages(page, reals, isSameSize ? before.reals : undefined));
+    this.#written.set(vip, { page, pages, reals });
+    if (isSameSize) return;
+    this.maps.services.set(index(vip), serviceValueOf({ slots: reals.length, page }));
+    // A packet that still reads there does so for a microsecond; to make the next table takes longer.
+    if (before && before.pages > 0) this.#ranges.release(before.page, before.pages);
   }
 
   outcomes(): number[] {
@@ -110,6 +138,10 @@ export class BpfTables implements ControlTables, PathTables {
     return copied(this.maps.vips.get(key), value, vipValue.bytes);
   }
 
+  findPrefix(key: Bytes, value: Bytes): boolean {
+    return copied(this.maps.prefixes.get(key), value, vipValue.bytes);
+  }
+
   permittedBy(key: Bytes): number {
     const value = new Uint8Array(aclValue.bytes);
     return copied(this.maps.acl.get(key), value, aclValue.bytes) ? new DataView(value.buffer).getUint32(0, true) : 0;
@@ -127,8 +159,12 @@ export class BpfTables implements ControlTables, PathTables {
     if (!copied(this.maps.reals.get(index(real)), value, realValue.bytes)) value.fill(0);
   }
 
+  slotsOf(vip: number): number {
+    return this.#written.get(vip)?.reals.length ?? 0;
+  }
+
   slot(vip: number, slot: number): number {
-    return this.#slots.get(vip)?.[slot] ?? 0;
+    return this.#written.get(vip)?.reals[slot] ?? NO_REAL;
   }
 
   putFlow(): void {}
@@ -140,6 +176,21 @@ export class BpfTables implements ControlTables, PathTables {
   countVip(): void {}
 
   countReal(): void {}
+}
+
+/** Of a table that begins at `page`: those that are other ones than in the table `before`, of the same size. */
+function* changedPages(page: number, reals: Uint16Array, before: Uint16Array | undefined): Generator<[Bytes, Bytes]> {
+  for (let at = 0, number = page; at < reals.length; at += PAGE_SLOTS, number++) {
+    const now = bytesOf(reals.subarray(at, at + PAGE_SLOTS));
+    if (before && Buffer.compare(now, bytesOf(before.subarray(at, at + PAGE_SLOTS))) === 0) continue;
+    const value = new Uint8Array(PAGE_BYTES);
+    value.set(now);
+    yield [index(number), value];
+  }
+}
+
+function bytesOf(reals: Uint16Array): Bytes {
+  return new Uint8Array(reals.buffer, reals.byteOffset, reals.byteLength);
 }
 
 function copied(found: Bytes | undefined, value: Bytes, length: number): boolean {

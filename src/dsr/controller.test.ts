@@ -36,7 +36,7 @@ function configuration(
 
 /** A controller over tables in memory, on a link where every server answers but those that are silent. */
 function stage(first: Configuration) {
-  const tables = new MemoryTables({ vips: 4, slots: SLOTS, flows: 1024, fragments: 64 });
+  const tables = new MemoryTables({ vips: 4, pages: 256, flows: 1024, fragments: 64 });
   const servers = new ServerState(ServerState.allocate());
   const silent = new Set<number>();
   const said: string[] = [];
@@ -130,7 +130,7 @@ test('controller: a server that falls silent leaves the table, its flows move, a
   assert.deepEqual(table(made), [[2, SLOTS]]);
   assert.equal(made.controller.stateOf(0), 'silent');
   const question = { source: ipEndpoint(ip('10.9.9.9'), 5), destination: vip.endpoint, protocol: 'tcp' } as const;
-  assert.equal(explain(question, made.tables, SLOTS).real, 2);
+  assert.equal(explain(question, made.tables).real, 2);
   made.silent.delete(1);
   made.pass(400);
   assert.deepEqual(
@@ -199,7 +199,7 @@ test('controller: `stubborn` leaves the dead their slots, `prio` takes the lowes
 test('controller: a client_acl is asked once it has entries, and no longer once it is empty', () => {
   const made = stage(configuration([spec(1)]));
   const question = { source: ipEndpoint(ip('10.9.9.9'), 5), destination: vip.endpoint, protocol: 'tcp' } as const;
-  const outcome = () => explain(question, made.tables, SLOTS).outcome;
+  const outcome = () => explain(question, made.tables).outcome;
   const mask = [-1, -1, -1, 0xff000000 | 0] as const;
   const deny = { permit: false, kind: 'network', address: [0, 0, 0xffff, 0x0a000000], mask } as const;
   const acls = emptyConfiguration.acls.map((entries, i) => (i === 2 ? [deny] : entries));

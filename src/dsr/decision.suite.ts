@@ -10,6 +10,7 @@ import { fragmentFixtures } from './fixtures/fragment.js';
 import { icmpFixtures } from './fixtures/icmp.js';
 import { malformedFixtures } from './fixtures/malformed.js';
 import { neighbourFixtures } from './fixtures/neighbour.js';
+import { prefixFixtures } from './fixtures/prefix.js';
 import { type Fixture, type Step, sentTo, setStage } from './fixtures/stage.js';
 import { OUTCOME, OUTCOME_NAMES, type Verdict, verdictOf, XDP_TX } from './layout.js';
 import type { ControlTables, Traffic } from './tables.js';
@@ -27,6 +28,7 @@ export const fixtures: readonly Fixture[] = [
   ...icmpFixtures,
   ...neighbourFixtures,
   ...malformedFixtures,
+  ...prefixFixtures,
 ];
 
 /** Tests `makeSubject`'s path on all fixtures. It is made once, of STAGE_SIZE; `end` is called when all is done. */

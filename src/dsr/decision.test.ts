@@ -4,13 +4,13 @@ import { MIN_BUFFER_BYTES } from './answer.js';
 import { Decision } from './decision.js';
 import { decisionSuite, fixtures, type Subject } from './decision.suite.js';
 import { randomFrames } from './fixtures/random.js';
-import { OWN_MAC, STAGE_SIZE, setReal, setStage, VIP } from './fixtures/stage.js';
+import { OWN_MAC, STAGE_SIZE, STAGE_SLOTS, setReal, setStage, VIP } from './fixtures/stage.js';
 import { ABUSE_REAL, OUTCOME_NAMES, REAL_SERVES, verdictOf, XDP_TX } from './layout.js';
 import { MemoryTables } from './memory-tables.js';
 
 function memorySubject(): Subject {
   const tables = new MemoryTables(STAGE_SIZE);
-  const decision = new Decision(tables, STAGE_SIZE.slots);
+  const decision = new Decision(tables);
   return {
     control: tables,
     run(given) {
@@ -32,7 +32,7 @@ test('the decision keeps its promises on 100,000 random frames', () => {
   for (const given of randomFrames(fixtures, seed, 100_000)) {
     if (frames === 50_000) {
       setReal(control, 1, 0);
-      for (const vip of [VIP.web, VIP.web6]) control.setSlots(vip, new Uint16Array(STAGE_SIZE.slots).fill(2));
+      for (const vip of [VIP.web, VIP.web6]) control.setSlots(vip, new Uint16Array(STAGE_SLOTS).fill(2));
       setReal(control, ABUSE_REAL, REAL_SERVES);
     }
     const { verdict, frame } = run(given.slice());

@@ -33,11 +33,13 @@ import {
   NS_BYTES,
   OUTCOME,
   type Outcome,
+  prefixKey,
   REAL_SERVES,
   REAL_TAKES_NEW,
   realValue,
   VIP_ANY_PORT,
   VIP_HASH_PORTS,
+  VIP_PREFIX,
   vipKey,
   vipValue,
 } from './layout.js';
@@ -65,16 +67,17 @@ export class Decision {
   real = NO_REAL;
   /** The service's number, -1 if none was found. */
   vip = -1;
-  /** The Maglev slot that was looked into, -1 if none was. */
+  /** The Maglev slot that was looked into, -1 if none was, and how many the table has. */
   slot = -1;
+  slots = 0;
   readonly #tables: PathTables;
-  readonly #slots: number;
   readonly #ownMac: Uint8Array;
   readonly #link = new EthernetView();
   readonly #packet = new PacketView();
   readonly #quoted = new PacketView();
   readonly #vipKey = new Record(vipKey.bytes);
   readonly #vipValue = new Record(vipValue.bytes);
+  readonly #prefixKey = new Record(prefixKey.bytes);
   readonly #aclKey = new Record(aclKey.bytes);
   readonly #flowKey = new Record(flowKey.bytes);
   readonly #flowValue = new Record(flowValue.bytes);
@@ -84,10 +87,8 @@ export class Decision {
   /** Of the VIP's address: the list that its clients must be permitted by. */
   #aclBit = 0;
 
-  /** `slots`: size of a Maglev table. */
-  constructor(tables: PathTables, slots: number) {
+  constructor(tables: PathTables) {
     this.#tables = tables;
-    this.#slots = slots;
     this.#ownMac = tables.control.subarray(controlValue.at.mac, controlValue.at.mac + MAC_BYTES);
   }
 
@@ -97,6 +98,7 @@ export class Decision {
     this.real = NO_REAL;
     this.vip = -1;
     this.slot = -1;
+    this.slots = 0;
     const outcome = this.#decide(frame, length);
     this.#tables.count(outcome);
     return outcome;
@@ -111,7 +113,7 @@ export class Decision {
     if (this.#isSolicitation(frame, end)) return this.#solicitation(frame, end);
     // A switch that floods, or an interface that hears everything, shows us what is meant for others.
     if (!this.#isOwnMac(frame)) return OUTCOME.passOther;
-    if (!this.#findVip(frame, packet.destinationAt, packet.family, 0, 0)) return OUTCOME.passNotVip;
+    if (!this.#isVip(frame, packet.destinationAt, packet.family)) return OUTCOME.passNotVip;
     this.#aclBit = this.#vipValue.words[vipValue.at.acl >> 2];
 
     const rest = packet.readRest(frame, end, false, MAX_EXTENSIONS);
@@ -124,12 +126,12 @@ export class Decision {
 
   /** A packet with ports: the first or only part of its datagram. */
   #whole(frame: Uint8Array): Outcome {
-    const { family, protocol, payloadAt, payloadEnd, destinationAt, sourceAt } = this.#packet;
+    const { family, protocol, payloadAt, payloadEnd, sourceAt } = this.#packet;
     if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp) return OUTCOME.dropNoService;
     const isTcp = protocol === PROTOCOL.tcp;
     if (payloadEnd - payloadAt < (isTcp ? TCP_BYTES : UDP_BYTES)) return OUTCOME.dropMalformed;
     const vipPort = this.#packet.destinationPort(frame);
-    if (!this.#findService(frame, destinationAt, family, vipPort, protocol)) return OUTCOME.dropNoService;
+    if (!this.#findService(vipPort, protocol)) return OUTCOME.dropNoService;
     if (this.#isDenied(frame)) return this.#denied(frame);
     const ports = get32(frame, payloadAt);
     this.#loadFlowKey(frame, sourceAt, family, ports >>> 16, vipPort);
@@ -141,7 +143,7 @@ export class Decision {
 
   /** A part of a datagram: where the others went. */
   #fragment(frame: Uint8Array): Outcome {
-    const { family, protocol, isFirstFragment, destinationAt, sourceAt } = this.#packet;
+    const { family, protocol, isFirstFragment, sourceAt } = this.#packet;
     this.#loadFragmentKey(frame);
     if (this.#knowsFragment()) {
       return this.#isDenied(frame) ? this.#denied(frame) : this.#forward(frame, OUTCOME.txFragment);
@@ -149,7 +151,7 @@ export class Decision {
     if (isFirstFragment) return this.#whole(frame);
     // It came before the first one, which alone has ports, and which will follow it.
     if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp) return OUTCOME.dropNoService;
-    if (!this.#findVip(frame, destinationAt, family, 0, protocol)) return OUTCOME.dropNoService;
+    if (!this.#findEntry(0, protocol)) return OUTCOME.dropNoService;
     this.vip = this.#vipValue.words[vipValue.at.index >> 2];
     if (this.#isDenied(frame)) return this.#denied(frame);
     if (!this.#choose(frame, sourceAt, family, 0, false)) return OUTCOME.dropNoServer;
@@ -205,12 +207,13 @@ export class Decision {
   }
 
   #errorOfFlow(frame: Uint8Array): Outcome {
-    const { family, protocol, payloadAt, payloadEnd, sourceAt, destinationAt } = this.#quoted;
+    const { family, protocol, payloadAt, payloadEnd, destinationAt } = this.#quoted;
     // What a router quotes at least (RFC 792).
     if (payloadAt + 8 > payloadEnd) return OUTCOME.dropMalformed;
     const vipPort = this.#quoted.sourcePort(frame);
     const clientPort = this.#quoted.destinationPort(frame);
-    if (!this.#findService(frame, sourceAt, family, vipPort, protocol)) return OUTCOME.dropNoService;
+    // What is quoted came from the address that the message is for, whose key is loaded.
+    if (!this.#findService(vipPort, protocol)) return OUTCOME.dropNoService;
     this.#loadFlowKey(frame, destinationAt, family, clientPort, vipPort);
     const value = this.#flowValue.words;
     const isKnown = this.#tables.findFlow(this.#flowKey.bytes, this.#flowValue.bytes);
@@ -223,8 +226,8 @@ export class Decision {
   }
 
   #errorOfFragment(frame: Uint8Array): Outcome {
-    const { family, protocol, sourceAt, destinationAt } = this.#quoted;
-    if (!this.#findVip(frame, sourceAt, family, 0, protocol)) return OUTCOME.dropNoService;
+    const { family, protocol, destinationAt } = this.#quoted;
+    if (!this.#findEntry(0, protocol)) return OUTCOME.dropNoService;
     this.vip = this.#vipValue.words[vipValue.at.index >> 2];
     if (!this.#choose(frame, destinationAt, family, 0, false)) return OUTCOME.dropNoServer;
     return this.#forward(frame, OUTCOME.txIcmp);
@@ -234,7 +237,7 @@ export class Decision {
     if (at + ARP_BYTES > end) return OUTCOME.passOther;
     if (!this.#isOwnMac(frame) && !isGroupMac(frame, DESTINATION_AT)) return OUTCOME.passOther;
     if (arpOperation(frame, at, end) !== ARP_REQUEST) return OUTCOME.passNotVip;
-    if (!this.#findVip(frame, at + ARP.targetIp, 4, 0, 0)) return OUTCOME.passNotVip;
+    if (!this.#isVip(frame, at + ARP.targetIp, 4)) return OUTCOME.passNotVip;
     answerArp(frame, at, this.#ownMac);
     return OUTCOME.txArp;
   }
@@ -246,7 +249,7 @@ export class Decision {
     if (family !== 6 || protocol !== PROTOCOL.icmpv6 || bodyAt + NS_BYTES > end) return false;
     if (frame[bodyAt + ICMP.type] !== ICMPV6_TYPE.neighbourSolicitation) return false;
     if (!this.#isOwnMac(frame) && !isGroupMac(frame, DESTINATION_AT)) return false;
-    return this.#findVip(frame, bodyAt + NDP.target, 6, 0, 0);
+    return this.#isVip(frame, bodyAt + NDP.target, 6);
   }
 
   #solicitation(frame: Uint8Array, end: number): Outcome {
@@ -281,21 +284,37 @@ export class Decision {
   }
 
   /** The service of a port: that of the port itself, else that of all ports. */
-  #findService(frame: Uint8Array, at: number, family: number, port: number, protocol: number): boolean {
+  #findService(port: number, protocol: number): boolean {
     // No service has port 0: its entry is the one of packets without a port.
     const found =
-      (port !== 0 && this.#findVip(frame, at, family, port, protocol)) ||
-      (this.#findVip(frame, at, family, 0, protocol) && (this.#flags() & VIP_ANY_PORT) !== 0);
+      (port !== 0 && this.#findEntry(port, protocol)) ||
+      (this.#findEntry(0, protocol) && (this.#flags() & VIP_ANY_PORT) !== 0);
     if (found) this.vip = this.#vipValue.words[vipValue.at.index >> 2];
     return found;
   }
 
-  #findVip(frame: Uint8Array, at: number, family: number, port: number, protocol: number): boolean {
-    const { bytes } = this.#vipKey;
+  /** Whether an address is a VIP, by itself or else by its prefix; the key of its services is loaded then. */
+  #isVip(frame: Uint8Array, at: number, family: number): boolean {
+    const { bytes, words } = this.#vipKey;
     copyAddress(frame, at, family, this.#vipKey, vipKey.at.address);
+    bytes[vipKey.at.family] = family;
+    if (this.#findEntry(0, 0)) return true;
+    const prefix = this.#prefixKey;
+    prefix.words[prefixKey.at.prefixBits >> 2] = WHOLE_PREFIX;
+    prefix.words[prefixKey.at.family >> 2] = family;
+    copyAddress(frame, at, family, prefix, prefixKey.at.address);
+    if (!this.#tables.findPrefix(prefix.bytes, this.#vipValue.bytes)) return false;
+    for (let word = 0; word < 3; word++) words[(vipKey.at.address >> 2) + word] = 0;
+    words[(vipKey.at.address >> 2) + 3] = this.#vipValue.words[vipValue.at.index >> 2];
+    bytes[vipKey.at.family] = family | VIP_PREFIX;
+    return true;
+  }
+
+  /** An entry of the address, or of the prefix, that is loaded. */
+  #findEntry(port: number, protocol: number): boolean {
+    const { bytes } = this.#vipKey;
     set16(bytes, vipKey.at.portBe, port);
     bytes[vipKey.at.protocol] = protocol;
-    bytes[vipKey.at.family] = family;
     return this.#tables.findVip(bytes, this.#vipValue.bytes);
   }
 
@@ -343,7 +362,8 @@ export class Decision {
     const words = family === 4 ? 1 : 4;
     for (let i = 0; i < words; i++) hash = hashWord(hash, get32(frame, clientAt + i * 4));
     if (hashesPorts) hash = hashWord(hash, ports);
-    this.slot = slotOf(hashEnd(hash), this.#slots);
+    this.slots = this.#tables.slotsOf(this.vip);
+    this.slot = slotOf(hashEnd(hash), this.slots);
     return this.#load(this.#tables.slot(this.vip, this.slot));
   }
 

@@ -28,6 +28,7 @@ import {
   EMERGENCY_REAL,
   NO_REAL,
   OUTCOME_NAMES,
+  PAGE_SLOTS,
   type ProgramOptions,
 } from './layout.js';
 import { LinkProbes } from './link-probes.js';
@@ -68,14 +69,15 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const mac = macOf(interfaceName);
   const vip = requireVip(options.listen, interfaceName, ownAddresses(interfaceName));
   requireServers(configuration, vip);
-  const size = { ...defaultDimensions, slots: maglevSize(configuration.servers.length) };
-  const all = { ipv4: true, ipv6: true, vlan: true, acl: true, slots: size.slots };
+  const slots = maglevSize(configuration.servers.length);
+  const size = { ...defaultDimensions, pages: Math.max(defaultDimensions.pages, 4 * Math.ceil(slots / PAGE_SLOTS)) };
+  const all = { ipv4: true, ipv6: true, vlan: true, acl: true, prefixes: true };
   const { mode, log, failed } = options;
   const path = choosePath({ mode, interfaceName, size, program: all, log, failed });
   let probes: LinkProbes | undefined;
   try {
     probes = new LinkProbes(interfaceName);
-    const plane = new DsrPlane(options, { path, probes, size, vip, mac });
+    const plane = new DsrPlane(options, { path, probes, size, slots, vip, mac });
     await plane.begin();
     return plane;
   } catch (error) {
@@ -89,6 +91,7 @@ interface Parts {
   readonly path: Path;
   readonly probes: LinkProbes;
   readonly size: Dimensions;
+  readonly slots: number;
   readonly vip: IpEndpoint;
   readonly mac: Uint8Array;
 }
@@ -113,7 +116,7 @@ export class DsrPlane implements DataPlane, FrameView {
   #nextLookMs = 0;
   #sourceV6: Uint8Array | undefined;
 
-  constructor(options: DsrOptions, { path, probes, size, vip, mac }: Parts) {
+  constructor(options: DsrOptions, { path, probes, size, slots, vip, mac }: Parts) {
     const { interfaceName, configuration } = options;
     this.#options = options;
     this.#path = path;
@@ -131,7 +134,7 @@ export class DsrPlane implements DataPlane, FrameView {
     const send = (frame: Uint8Array) => probes.send(frame);
     const vipsChanged = () => this.#specialise();
     this.#controller = new Controller(
-      { tables, slots: size.slots, seed: SEED, mac, sourceV6, servers, interfaceName, send, log, vipsChanged },
+      { tables, slots, seed: SEED, mac, sourceV6, servers, interfaceName, send, log, vipsChanged },
       [],
       configuration,
     );
@@ -207,7 +210,7 @@ export class DsrPlane implements DataPlane, FrameView {
 
   explain(source: IpEndpoint, destination: IpEndpoint, protocol: 'tcp' | 'udp'): string {
     const question = { source, destination, protocol };
-    const { outcome, real, why } = explain(question, this.#path.tables, this.#size.slots);
+    const { outcome, real, why } = explain(question, this.#path.tables);
     const where = real === NO_REAL ? outcome.replace(/^(pass|drop|tx).*/, '$1') : this.#nameOf(real);
     return `${formatQuestion(question)}: ${where} (${why})`;
   }
@@ -311,13 +314,13 @@ export class DsrPlane implements DataPlane, FrameView {
   /** A program made for what is there is faster; a process that may load none keeps the one that can do all. */
   #specialise(): void {
     if (!this.#options.mayLoad) return;
-    this.#path.specialise(programOptions(this.#vip, this.#configuration, this.#size));
+    this.#path.specialise(programOptions(this.#vip, this.#configuration));
   }
 }
 
-function programOptions(vip: IpEndpoint, { settings, acls }: Configuration, { slots }: Dimensions): ProgramOptions {
+function programOptions(vip: IpEndpoint, { settings, acls }: Configuration): ProgramOptions {
   const acl = (acls[settings.clientAcl]?.length ?? 0) > 0;
-  return { ipv4: vip.family === 4, ipv6: vip.family === 6, vlan: true, acl, slots };
+  return { ipv4: vip.family === 4, ipv6: vip.family === 6, vlan: true, acl, prefixes: false };
 }
 
 function macOf(interfaceName: string): Uint8Array {

@@ -27,7 +27,7 @@ export interface Explained {
 }
 
 /** Of what is already a flow says so; else what the next packet would begin. */
-export function explain(question: Question, tables: PathTables, slots: number): Explained {
+export function explain(question: Question, tables: PathTables): Explained {
   const { source, destination, protocol } = question;
   const ports = { sourcePort: source.port, destinationPort: destination.port };
   const transport = protocol === 'tcp' ? tcp({ ...ports, flags: TCP_FLAG.ack }) : udp(ports);
@@ -37,10 +37,10 @@ export function explain(question: Question, tables: PathTables, slots: number): 
   );
   const buffer = new Uint8Array(frame.length + MIN_BUFFER_BYTES);
   buffer.set(frame);
-  const decision = new Decision(tables, slots);
+  const decision = new Decision(tables);
   const outcome: Outcome = decision.decide(buffer, frame.length);
   const name = OUTCOME_NAMES[outcome];
-  return { outcome: name, real: decision.real, why: reason(name, decision, slots) };
+  return { outcome: name, real: decision.real, why: reason(name, decision) };
 }
 
 /** `10.0.0.1:40000 -> 192.0.2.80:80 tcp` */
@@ -54,7 +54,7 @@ function packet({ source, destination }: Question, transport: Transport) {
   return ipv4({ source: addresses.source.slice(12), destination: addresses.destination.slice(12) }, transport);
 }
 
-function reason(outcome: OutcomeName, { slot }: Decision, slots: number): string {
+function reason(outcome: OutcomeName, { slot, slots }: Decision): string {
   switch (outcome) {
     case 'txFlow':
       return 'its flow is there';

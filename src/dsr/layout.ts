@@ -16,10 +16,25 @@ const mac = bytes(6);
  * Which packets are a VIP's. Three kinds of entry: (address, port, protocol) is a service; (address, 0, protocol) is
  * there for each protocol served and says where packets without a port go (the later fragments of a datagram), and
  * with ANY_PORT it is a service for every port; (address, 0, 0) is there for each VIP address.
+ *
+ * Where a prefix is the VIP, its entries have its number in `prefixes` in place of an address, and PREFIX in `family`;
+ * (prefix, 0, 0) is not there, as `prefixes` says that already. An address with entries of its own is no prefix's.
  */
 export const vipKey = struct('key of vips', { address, portBe: u16be, protocol: u8, family: u8 });
 /** `acl` is the bit of the list that clients must be permitted by, 0 = no list. */
 export const vipValue = struct('value of vips', { index: u32, flags: u32, acl: u32, reserved: padding(4) });
+
+/** Added to the family of keys in `vips` that are a prefix's. */
+export const VIP_PREFIX = 0x80;
+
+/** As of `acl`, below. The value is one of `vips`, its index being the number of the prefix. */
+export const prefixKey = struct('key of prefixes', { prefixBits: u32, family: u32, address });
+
+/** Of each VIP, by index: how many slots its Maglev table has, and on which page of `slots` it begins. */
+export const serviceValue = struct('value of services', { slots: u32, page: u32 });
+/** A value of `slots` is a page of so many 16-bit reals. A table begins on a page of its own. */
+export const PAGE_SLOTS = 1024;
+export const PAGE_BYTES = PAGE_SLOTS * 2;
 
 /** `prefixBits` counts the 32 bits of the family too, as the trie sees them as the address's first. */
 export const aclKey = struct('key of acl', { prefixBits: u32, family: u32, address });
@@ -41,8 +56,19 @@ export const fragmentKey = struct('key of fragments', {
 });
 export const fragmentValue = struct('value of fragments', { real: u32, generation: u32, vip: u32, epoch: u32 });
 
-/** `generation` is another one whenever the number is given to another server. */
-export const realValue = struct('value of reals', { mac, state: u16, generation: u32, reserved: padding(4), address });
+/**
+ * A server of a VIP: of several VIPs it is several reals, so that each may drain or drop it. `generation` is another
+ * one whenever the number is given to another server. For whoever adopts the maps, `vip` and `address` say whose it is.
+ */
+export const realValue = struct('value of reals', {
+  mac,
+  state: u16,
+  generation: u32,
+  reserved: padding(4),
+  address,
+  vip: u32,
+  end: padding(4),
+});
 
 /** For reals and for VIPs: frames and bytes sent on, flows begun or moved to it. */
 export const trafficValue = struct('traffic', { packets: u64, bytes: u64, flows: u64 });
@@ -59,7 +85,7 @@ export const VIP_HASH_PORTS = 2;
 export const REAL_SERVES = 1;
 export const REAL_TAKES_NEW = 2;
 
-/** Real 0 is nobody, so that an empty slot or entry names no server; server slot n is real n + 1. */
+/** Real 0 is nobody, so that an empty slot or entry names no server. */
 export const NO_REAL = 0;
 export const EMERGENCY_REAL = 0xfffe;
 export const ABUSE_REAL = 0xffff;
@@ -129,13 +155,13 @@ export function verdictOf(outcome: Outcome): Verdict {
 export interface Dimensions {
   /** VIPs (services) that there can be. */
   readonly vips: number;
-  /** Slots of each VIP's Maglev table, a prime. */
-  readonly slots: number;
+  /** Of PAGE_SLOTS, for the Maglev tables of all of them; the first is nobody's. */
+  readonly pages: number;
   readonly flows: number;
   readonly fragments: number;
 }
 
-export const defaultDimensions: Dimensions = { vips: 16, slots: 65_537, flows: 262_144, fragments: 16_384 };
+export const defaultDimensions: Dimensions = { vips: 4096, pages: 2048, flows: 262_144, fragments: 16_384 };
 
 /** What the generated program must be able to do; what is off leaves no code. */
 export interface ProgramOptions {
@@ -143,7 +169,8 @@ export interface ProgramOptions {
   readonly ipv6: boolean;
   readonly vlan: boolean;
   readonly acl: boolean;
-  readonly slots: number;
+  /** VIPs may be prefixes. */
+  readonly prefixes: boolean;
 }
 
 export type MapType = 'hash' | 'lruHash' | 'lpmTrie' | 'array' | 'perCpuArray';
@@ -160,6 +187,8 @@ export const MAX_ACL_PREFIXES = 65_536;
 
 export type MapName =
   | 'vips'
+  | 'prefixes'
+  | 'services'
   | 'acl'
   | 'flows'
   | 'fragments'
@@ -172,7 +201,7 @@ export type MapName =
 
 type Sized = Pick<Struct, 'bytes'>;
 
-/** The maps for these dimensions. `slots` holds a table of 16-bit reals per VIP; its values are padded to 8 bytes. */
+/** The maps for these dimensions. */
 export function mapLayouts(size: Dimensions): Record<MapName, MapLayout> {
   const array = (valueBytes: number, maxEntries: number): MapLayout => ({
     type: 'array',
@@ -193,19 +222,16 @@ export function mapLayouts(size: Dimensions): Record<MapName, MapLayout> {
   return {
     // A service has up to three entries.
     vips: keyed('hash', vipKey, vipValue, size.vips * 3),
+    prefixes: keyed('lpmTrie', prefixKey, vipValue, size.vips),
+    services: array(serviceValue.bytes, size.vips),
     acl: keyed('lpmTrie', aclKey, aclValue, MAX_ACL_PREFIXES),
     flows: keyed('lruHash', flowKey, flowValue, size.flows),
     fragments: keyed('lruHash', fragmentKey, fragmentValue, size.fragments),
     reals: array(realValue.bytes, REALS),
-    slots: array(slotTableBytes(size.slots), size.vips),
+    slots: array(PAGE_BYTES, size.pages),
     outcomes: perCpu(8, OUTCOMES),
     realTraffic: perCpu(trafficValue.bytes, REALS),
     vipTraffic: perCpu(trafficValue.bytes, size.vips),
     control: array(controlValue.bytes, 1),
   };
-}
-
-/** Bytes of one VIP's Maglev table. */
-export function slotTableBytes(slots: number): number {
-  return Math.ceil((slots * 2) / 8) * 8;
 }

@@ -1,7 +1,7 @@
 /** The tables in this process's memory: for the decision in TypeScript, and for tests of the controller. */
 import { ERRNO, SystemError } from '../sys/errno.js';
 import { ByteTable } from './byte-table.js';
-import { type Dimensions, mapLayouts, OUTCOMES, type Outcome, REALS, realValue } from './layout.js';
+import { type Dimensions, mapLayouts, NO_REAL, OUTCOMES, type Outcome, REALS, realValue } from './layout.js';
 import { PrefixTable } from './prefix-table.js';
 import type { ControlTables, PathTables, Traffic } from './tables.js';
 
@@ -20,12 +20,13 @@ export interface PathMemory {
 export class MemoryTables implements PathTables, ControlTables {
   readonly control: Uint8Array;
   readonly #vips: ByteTable;
-  readonly #acl = new PrefixTable();
+  readonly #prefixes = new PrefixTable<Uint8Array>();
+  readonly #acl = new PrefixTable<number>();
   readonly #flows: ByteTable;
   readonly #fragments: ByteTable;
   readonly #reals = new Uint8Array(REALS * realValue.bytes);
-  readonly #slots: Uint16Array;
-  readonly #slotsEach: number;
+  /** By VIP. */
+  readonly #slots = new Map<number, Uint16Array>();
   readonly #outcomes: Float64Array;
   readonly #realTraffic: Float64Array;
   readonly #vipTraffic: Float64Array;
@@ -48,8 +49,6 @@ export class MemoryTables implements PathTables, ControlTables {
     this.#vips = new ByteTable(layouts.vips, false);
     this.#flows = new ByteTable(layouts.flows, true, memory.flows);
     this.#fragments = new ByteTable(layouts.fragments, true, memory.fragments);
-    this.#slots = new Uint16Array(size.vips * size.slots);
-    this.#slotsEach = size.slots;
     this.#outcomes = new Float64Array(memory.outcomes);
     this.#realTraffic = new Float64Array(memory.realTraffic);
     this.#vipTraffic = new Float64Array(memory.vipTraffic);
@@ -59,8 +58,14 @@ export class MemoryTables implements PathTables, ControlTables {
     return this.#vips.find(key, value);
   }
 
+  findPrefix(key: Uint8Array, value: Uint8Array): boolean {
+    const found = this.#prefixes.find(key);
+    if (found) value.set(found);
+    return found !== undefined;
+  }
+
   permittedBy(key: Uint8Array): number {
-    return this.#acl.find(key);
+    return this.#acl.find(key) ?? 0;
   }
 
   findFlow(key: Uint8Array, value: Uint8Array): boolean {
@@ -94,8 +99,12 @@ export class MemoryTables implements PathTables, ControlTables {
     for (let i = 0; i < realValue.bytes; i++) value[i] = this.#reals[at + i];
   }
 
+  slotsOf(vip: number): number {
+    return this.#slots.get(vip)?.length ?? 0;
+  }
+
   slot(vip: number, slot: number): number {
-    return this.#slots[vip * this.#slotsEach + slot];
+    return this.#slots.get(vip)?.[slot] ?? NO_REAL;
   }
 
   count(outcome: Outcome): void {
@@ -122,6 +131,14 @@ export class MemoryTables implements PathTables, ControlTables {
     this.#vips.delete(key);
   }
 
+  setPrefix(key: Uint8Array, value: Uint8Array): void {
+    this.#prefixes.set(key, value);
+  }
+
+  deletePrefix(key: Uint8Array): void {
+    this.#prefixes.delete(key);
+  }
+
   setAcl(key: Uint8Array, value: Uint8Array): void {
     this.#acl.set(key, new DataView(value.buffer, value.byteOffset).getUint32(0, true));
   }
@@ -135,7 +152,7 @@ export class MemoryTables implements PathTables, ControlTables {
   }
 
   setSlots(vip: number, reals: Uint16Array): void {
-    this.#slots.set(reals, vip * this.#slotsEach);
+    this.#slots.set(vip, reals);
   }
 
   outcomes(): number[] {

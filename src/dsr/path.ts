@@ -74,7 +74,7 @@ class XdpPath implements Path {
   }
 
   specialise(options: ProgramOptions): void {
-    const program = dsrProgram(options, this.tables.maps.vips.entries());
+    const program = dsrProgram(options, this.tables.everyVip());
     const next = Program.load(program, { maps: this.tables.maps });
     try {
       this.#link.update(next);

@@ -7,20 +7,20 @@ import { aclKey } from './layout.js';
 /** The prefix counts from the family on. */
 const DATA_AT = aclKey.at.family;
 
-export class PrefixTable {
+export class PrefixTable<V> {
   /** By length, the longest first. */
-  #tables: { readonly bits: number; readonly values: Map<string, number> }[] = [];
+  #tables: { readonly bits: number; readonly values: Map<string, V> }[] = [];
 
-  /** The value of the longest prefix of `key` (whose own prefix is whole), 0 if there is none. */
-  find(key: Uint8Array): number {
+  /** The value of the longest prefix of `key` (whose own prefix is whole). */
+  find(key: Uint8Array): V | undefined {
     for (const { bits, values } of this.#tables) {
       const value = values.get(prefixOf(key, bits));
       if (value !== undefined) return value;
     }
-    return 0;
+    return undefined;
   }
 
-  set(key: Uint8Array, value: number): void {
+  set(key: Uint8Array, value: V): void {
     const bits = bitsOf(key);
     let table = this.#tables.find((one) => one.bits === bits);
     if (!table) {

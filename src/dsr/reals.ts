@@ -70,7 +70,7 @@ export class Reals {
     const kept = new Set(wanted.map(({ real }) => real));
     for (const real of this.#written.keys()) {
       if (kept.has(real)) continue;
-      this.#tables.setReal(real, realValueOf({ mac: NO_MAC, state: 0, generation: 0, address: [0, 0, 0, 0] }));
+      this.#tables.setReal(real, realValueOf({ mac: NO_MAC, state: 0, generation: 0, vip: 0, address: [0, 0, 0, 0] }));
       this.#written.delete(real);
       changed = true;
     }
@@ -83,7 +83,7 @@ export class Reals {
     const text = formatIp(address);
     const isSame = before?.address === text;
     const generation = isSame ? before.generation : ++this.#generation;
-    const value = realValueOf({ mac, state, generation, address });
+    const value = realValueOf({ mac, state, generation, vip: 0, address });
     const bytes = Buffer.from(value).toString('latin1');
     if (before?.bytes === bytes) return false;
     if (isFirst && state === 0) {

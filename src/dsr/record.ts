@@ -1,6 +1,16 @@
 /** Keys and values of the maps, from what people and the server table have. For the control plane: they allocate. */
 import { encoded } from '../bpf/struct.js';
-import { aclKey, aclValue, controlValue, realValue, vipKey, vipValue } from './layout.js';
+import {
+  aclKey,
+  aclValue,
+  controlValue,
+  prefixKey,
+  realValue,
+  serviceValue,
+  VIP_PREFIX,
+  vipKey,
+  vipValue,
+} from './layout.js';
 
 /** Four 32-bit words, as `core/address.ts` has them. */
 type Words = ArrayLike<number>;
@@ -25,6 +35,13 @@ export function vipKeyOf(address: Words, family: 4 | 6, port: number, protocol: 
   return encoded(vipKey, { address: addressBytes(address), portBe: port, protocol, family });
 }
 
+/** Of a service of all addresses of a prefix, by the prefix's number. */
+export function prefixVipKeyOf(prefix: number, family: 4 | 6, port: number, protocol: number): Uint8Array {
+  const address = new Uint8Array(16);
+  new DataView(address.buffer).setUint32(12, prefix, true);
+  return encoded(vipKey, { address, portBe: port, protocol, family: family | VIP_PREFIX });
+}
+
 export function vipValueOf(value: { index: number; flags: number; acl: number }): Uint8Array {
   return encoded(vipValue, value);
 }
@@ -38,12 +55,23 @@ export function aclValueOf(permitted: number): Uint8Array {
   return encoded(aclValue, { permitted });
 }
 
+/** Bits as of `aclKeyOf`. */
+export function prefixKeyOf(address: Words, family: 4 | 6, bits: number): Uint8Array {
+  return encoded(prefixKey, { prefixBits: FAMILY_BITS + bits, family, address: addressBytes(address) });
+}
+
+export function serviceValueOf(value: { slots: number; page: number }): Uint8Array {
+  return encoded(serviceValue, value);
+}
+
 export interface Real {
   /** Six bytes. */
   readonly mac: Uint8Array;
   /** Bits of REAL_SERVES and REAL_TAKES_NEW. */
   readonly state: number;
   readonly generation: number;
+  /** Number of the VIP whose server it is. */
+  readonly vip: number;
   readonly address: Words;
 }
 

@@ -6,7 +6,7 @@ import type { RealSnapshot } from '../proxy/data-plane.js';
 import type { Controller } from './controller.js';
 import { ABUSE_REAL, type Dimensions, EMERGENCY_REAL, OUTCOME_NAMES } from './layout.js';
 import { addressOf } from './reals.js';
-import type { ControlTables, Traffic } from './tables.js';
+import type { ControlTables, PathTables, Traffic } from './tables.js';
 import { formatVip } from './vips.js';
 
 export interface Reported {
@@ -14,7 +14,7 @@ export interface Reported {
   readonly mode: string;
   readonly mac: Uint8Array;
   readonly size: Dimensions;
-  readonly tables: ControlTables;
+  readonly tables: ControlTables & Pick<PathTables, 'slotsOf'>;
   readonly controller: Controller;
   readonly configuration: Configuration;
 }
@@ -23,7 +23,7 @@ export async function describe(reported: Reported): Promise<string> {
   const { interfaceName, mode, mac, size, tables, controller } = reported;
   const flows = await tables.countFlows();
   const lines = [
-    `interface ${interfaceName} mode ${mode} mac ${formatMac(mac)} slots ${size.slots} flows ${flows} of ${size.flows}`,
+    `interface ${interfaceName} mode ${mode} mac ${formatMac(mac)} slots ${tables.slotsOf(0)} flows ${flows} of ${size.flows}`,
     ...controller.vips.map((vip) => `vip ${formatVip(vip)} ${traffic(tables.vipTraffic(vip.index))}`),
     ...realsOf(reported).map(realLine),
     ...outcomeLines(tables.outcomes()),

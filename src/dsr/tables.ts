@@ -10,6 +10,8 @@ export interface PathTables {
   readonly control: Uint8Array;
   /** Copies the value; false if there is no entry. */
   findVip(key: Uint8Array, value: Uint8Array): boolean;
+  /** Copies the value of the longest prefix that has the address (`prefixKey` with all its bits); false if none has. */
+  findPrefix(key: Uint8Array, value: Uint8Array): boolean;
   /** Bit n: list n permits that address (`aclKey` with all bits of the prefix); 0 if no entry matches. */
   permittedBy(key: Uint8Array): number;
   findFlow(key: Uint8Array, value: Uint8Array): boolean;
@@ -19,6 +21,8 @@ export interface PathTables {
   putFragment(key: Uint8Array, value: Uint8Array): void;
   /** All zero for a real that there is not. */
   readReal(real: number, value: Uint8Array): void;
+  /** Slots of a VIP's Maglev table, 0 if it has none. */
+  slotsOf(vip: number): number;
   slot(vip: number, slot: number): number;
   count(outcome: Outcome): void;
   countVip(vip: number, bytes: number, flows: number): void;
@@ -36,10 +40,12 @@ export interface ControlTables {
   setControl(value: Uint8Array): void;
   setVip(key: Uint8Array, value: Uint8Array): void;
   deleteVip(key: Uint8Array): void;
+  setPrefix(key: Uint8Array, value: Uint8Array): void;
+  deletePrefix(key: Uint8Array): void;
   setAcl(key: Uint8Array, value: Uint8Array): void;
   deleteAcl(key: Uint8Array): void;
   setReal(real: number, value: Uint8Array): void;
-  /** The whole Maglev table of a VIP: slot -> real. */
+  /** The whole Maglev table of a VIP: slot -> real; of another size than before it takes the old one's place at once. */
   setSlots(vip: number, reals: Uint16Array): void;
   /** Frames by outcome. */
   outcomes(): number[];

@@ -3,6 +3,7 @@ import * as asm from '../../bpf/asm/index.js';
 import { unequal32 } from '../../bpf/builder/index.js';
 import { ARP, ARP_BYTES, ARP_REPLY, ARP_REQUEST } from '../../frame/arp.js';
 import { vipKey } from '../layout.js';
+import { demandVip } from './service.js';
 import { field, PACKET, span, type Workspace, wire16, wire32 } from './workspace.js';
 
 const { r1, r2, r3 } = asm;
@@ -20,7 +21,7 @@ export function arpStage(w: Workspace): void {
     b.jumpIf(unequal32(r1, wire32((0x0604 << 16) | ARP_REQUEST)), 'passNotVip');
     w.storeAddress(w.vipKey, field(vipKey, 'address'), 4, packet, ARP.targetIp);
     w.storeVipPort(w.portlessWord(4));
-    b.lookup(w.maps.vips, w.vipKey, 'passNotVip');
+    demandVip(w, 'passNotVip');
     packet.store(span(ARP.operation, 2), wire16(ARP_REPLY));
     // The asker's addresses become the target's, the address asked for the sender's.
     w.copyMac(packet, ARP.targetMac, packet, ARP.senderMac);

@@ -9,9 +9,11 @@ import {
   flowKey,
   flowValue,
   OUTCOME,
+  PAGE_SLOTS,
   REAL_SERVES,
   REAL_TAKES_NEW,
   realValue,
+  serviceValue,
   VIP_HASH_PORTS,
   vipKey,
 } from '../layout.js';
@@ -79,10 +81,17 @@ export function chooseStage(w: Workspace): void {
   const { b } = w;
   b.stage('choose', () => {
     hashClient(w);
-    // The hash's share of the range: hash * slots / 2^32, times the two bytes of a slot.
-    b.emit(asm.mul.imm(r1, w.options.slots), asm.rsh.imm(r1, 32), asm.lsh.imm(r1, 1), asm.mov.reg(asm.r9, r1));
-    b.lookup(w.maps.slots, w.vip, 'dropNoServer');
-    b.emit(asm.add.reg(r0, asm.r9));
+    b.emit(asm.mov.reg(asm.r9, r1));
+    const service = b.lookup(w.maps.services, w.vip, 'dropNoServer');
+    // The hash's share of the range: hash * slots / 2^32. Of a VIP without a table that is the first slot of page 0.
+    service.load(r1, field(serviceValue, 'slots'));
+    b.emit(asm.mul.reg(asm.r9, r1), asm.rsh.imm(asm.r9, 32));
+    service.load(r1, field(serviceValue, 'page'));
+    b.emit(asm.mov.reg(r2, asm.r9), asm.rsh.imm(r2, Math.log2(PAGE_SLOTS)), asm.add.reg(r1, r2));
+    w.index.store(span(0, 4), r1);
+    b.lookup(w.maps.slots, w.index, 'dropNoServer');
+    // Which slot of the page, times its two bytes.
+    b.emit(asm.and.imm(asm.r9, PAGE_SLOTS - 1), asm.lsh.imm(asm.r9, 1), asm.add.reg(r0, asm.r9));
     b.place('slot', r0, 0, 2).load(r1, span(0, 2));
     w.index.store(span(0, 4), r1);
     // Real 0 is nobody; its value says that it does not serve.

@@ -2,7 +2,8 @@
 import * as asm from '../../bpf/asm/index.js';
 import { above, atMost, type MapShape, type Place } from '../../bpf/builder/index.js';
 import { XDP_DROP, XDP_PASS, XDP_TX } from '../../sys/uapi/bpf.js';
-import { OUTCOME, OUTCOME_NAMES, realValue, trafficValue, vipKey } from '../layout.js';
+import { OUTCOME, OUTCOME_NAMES, realValue, trafficValue } from '../layout.js';
+import { demandVip } from './service.js';
 import { END, FRAME, field, OUTCOME_REGISTER, REAL, span, type Workspace } from './workspace.js';
 
 const { r0, r1, r2, r9 } = asm;
@@ -54,9 +55,7 @@ export function outcomeStages(w: Workspace): void {
   for (const name of asked) b.stage(`ours.${name}`, () => b.emit(asm.mov.imm(r9, OUTCOME[name]), asm.ja('ours')));
   if (asked.length > 0)
     b.stage('ours', () => {
-      w.vipKey.store(field(vipKey, 'portBe'), 0);
-      w.vipKey.store(field(vipKey, 'protocol'), 0);
-      b.lookup(w.maps.vips, w.vipKey, 'passNotVip');
+      demandVip(w, 'passNotVip');
       b.emit(asm.mov.reg(OUTCOME_REGISTER, r9), asm.ja('count'));
     });
   for (const name of OUTCOME_NAMES.filter(isLedTo))

@@ -15,7 +15,7 @@ import {
   vipValue,
 } from '../layout.js';
 import { loadServing } from './flow.js';
-import { demandPermission, keepService } from './service.js';
+import { demandPermission, demandVip, findPortless } from './service.js';
 import { field, OUTCOME_REGISTER, PACKET, REAL, span, type Workspace, wire16 } from './workspace.js';
 
 const { r0, r1, r2, r4 } = asm;
@@ -32,8 +32,7 @@ export function fragmentStage(w: Workspace, family: 4 | 6): void {
     else w.fragmentKey.store(span(fragmentKey.at.protocol, 4), 6 << 8);
     w.fragmentKey.copy(field(fragmentKey, 'client'), w.flowKey, field(flowKey, 'client'), r2);
     w.fragmentKey.copy(field(fragmentKey, 'vip'), w.vipKey, field(vipKey, 'address'), r2);
-    w.storeVipPort(w.portlessWord(family));
-    const address = b.lookup(w.maps.vips, w.vipKey, 'passNotVip');
+    const address = demandVip(w, 'passNotVip');
     if (w.options.acl) {
       address.load(r1, field(vipValue, 'acl'));
       w.aclBit.store(span(0, 4), r1);
@@ -88,7 +87,7 @@ export function fragmentStage(w: Workspace, family: 4 | 6): void {
     b.emit(asm.label(served));
     b.emit(asm.lsh.imm(r1, 16), asm.or.imm(r1, family << 24));
     w.storeVipPort(r1);
-    keepService(w, b.lookup(w.maps.vips, w.vipKey, 'dropNoService'));
+    findPortless(w, 'dropNoService');
     w.flags.store(span(0, 4), 0);
     if (w.options.acl) demandPermission(w);
     b.emit(asm.mov.imm(OUTCOME_REGISTER, OUTCOME.txFragment));

@@ -15,7 +15,7 @@ import { flowKey, OUTCOME, vipKey } from '../layout.js';
 import { walkExtensions } from './extensions.js';
 import { findFlow } from './flow.js';
 import { demandVersion, readIpv4Rest } from './ip.js';
-import { findService, keepService } from './service.js';
+import { demandVip, findPortless, findService } from './service.js';
 import { field, OUTCOME_REGISTER, PACKET, PAYLOAD, REAL, span, type Workspace, wire16 } from './workspace.js';
 
 const { r0, r1, r2, r3, r4 } = asm;
@@ -32,8 +32,7 @@ export function icmpStage(w: Workspace, family: 4 | 6): void {
   const { b } = w;
   b.stage(`icmp${family}`, () => {
     w.remaining.store(span(0, 4), r4);
-    w.storeVipPort(w.portlessWord(family));
-    b.lookup(w.maps.vips, w.vipKey, 'passNotVip');
+    demandVip(w, 'passNotVip');
     w.remaining.load(r4, span(0, 4));
     b.jumpIf(below(r4, ICMP_BYTES), 'dropMalformed');
     const message = w.cursor('ICMP message', PAYLOAD);
@@ -178,7 +177,7 @@ function errorStage(w: Workspace, family: 4 | 6): void {
 
   function aboutLaterFragment(): void {
     w.storeVipPort(r1);
-    keepService(w, b.lookup(w.maps.vips, w.vipKey, 'dropNoService'));
+    findPortless(w, 'dropNoService');
     w.flags.store(span(0, 4), 0);
     b.emit(asm.mov.imm(OUTCOME_REGISTER, OUTCOME.txIcmp), asm.ja('choose'));
   }

@@ -1,3 +1,3 @@
 /** The XDP program of Direct Server Return. */
-export type { VipEntry } from './known-vips.js';
+export type { VipEntry, VipMaps } from './known-vips.js';
 export { dsrProgram } from './program.js';

@@ -5,13 +5,20 @@
  */
 import * as asm from '../../bpf/asm/index.js';
 import { type Cursor, equal, equal32, unequal32 } from '../../bpf/builder/index.js';
-import { VIP_ANY_PORT, vipKey, vipValue } from '../layout.js';
+import { prefixKey, VIP_ANY_PORT, VIP_PREFIX, vipKey, vipValue } from '../layout.js';
+import { prefixVipKeyOf } from '../record.js';
 import { span, type Workspace } from './workspace.js';
 
 const { r1, r2, r3 } = asm;
 
-/** An entry of `vips`: the bytes of key and value. */
+/** An entry of `vips` or `prefixes`: the bytes of key and value. */
 export type VipEntry = readonly [key: Uint8Array, value: Uint8Array];
+
+/** Everything that is a VIP. */
+export interface VipMaps {
+  readonly vips: readonly VipEntry[];
+  readonly prefixes: readonly VipEntry[];
+}
 
 interface KnownService {
   /** Port, protocol and family as the key has them, in one word; of a service of every port the port is zero. */
@@ -25,29 +32,46 @@ interface KnownService {
 export interface KnownAddress {
   readonly family: 4 | 6;
   readonly bytes: DataView;
+  /** So many of the 128 count. */
+  readonly bits: number;
   /** Those of one port first, as they go before those of every port. */
   readonly services: readonly KnownService[];
 }
 
+const ADDRESS_BYTES = vipKey.field.address.bytes;
+const ADDRESS_BITS = ADDRESS_BYTES * 8;
+/** Before the address in a prefix's key. */
+const FAMILY_BITS = 32;
+
 /** Beyond so many services comparing takes longer than looking up. */
 const MAX_KNOWN_SERVICES = 16;
 
-/** The addresses among all entries of `vips`, with their services; undefined if those are not given or too many. */
-export function knownAddresses(entries: readonly VipEntry[] | undefined): KnownAddress[] | undefined {
-  if (entries === undefined) return undefined;
+/** The addresses and prefixes with their services, the longest first; undefined if they are not given or too many. */
+export function knownAddresses(maps: VipMaps | undefined): KnownAddress[] | undefined {
+  if (maps === undefined) return undefined;
   const found = new Map<string, KnownAddress & { services: KnownService[] }>();
-  for (const [key, value] of entries) {
+  const nameOf = (family: number, address: Uint8Array) => `${family} ${address}`;
+  for (const [key, value] of maps.prefixes) {
     const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-    const address = key.subarray(vipKey.at.address, vipKey.at.address + vipKey.field.address.bytes);
-    const family = key[vipKey.at.family] === 4 ? 4 : 6;
-    const name = `${family} ${address}`;
+    const number = new DataView(value.buffer, value.byteOffset).getUint32(vipValue.at.index, true);
+    const family = view.getUint32(prefixKey.at.family, true) === 4 ? 4 : 6;
+    const bits = view.getUint32(prefixKey.at.prefixBits, true) - FAMILY_BITS;
+    const bytes = new DataView(key.slice(prefixKey.at.address).buffer);
+    const entryKey = prefixVipKeyOf(number, family, 0, 0);
+    found.set(nameOf(family | VIP_PREFIX, entryKey.subarray(0, ADDRESS_BYTES)), { family, bytes, bits, services: [] });
+  }
+  for (const [key, value] of maps.vips) {
+    const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+    const address = key.subarray(vipKey.at.address, vipKey.at.address + ADDRESS_BYTES);
+    const family = key[vipKey.at.family];
+    const name = nameOf(family, address);
     const bytes = new DataView(address.slice().buffer);
-    const known = found.get(name) ?? { family, bytes, services: [] };
+    const known = found.get(name) ?? { family: family === 4 ? 4 : 6, bytes, bits: ADDRESS_BITS, services: [] };
     found.set(name, known);
     const service = serviceOf(view, value);
     if (service !== undefined) known.services.push(service);
   }
-  const addresses = [...found.values()];
+  const addresses = [...found.values()].sort((a, b) => b.bits - a.bits);
   for (const { services } of addresses) services.sort((a, b) => Number(a.isEveryPort) - Number(b.isEveryPort));
   const services = addresses.reduce((sum, address) => sum + address.services.length, 0);
   return services > MAX_KNOWN_SERVICES ? undefined : addresses;
@@ -60,7 +84,7 @@ function serviceOf(key: DataView, value: Uint8Array): KnownService | undefined {
   const isPortless = key.getUint16(vipKey.at.portBe) === 0;
   if (isPortless && (key.getUint8(vipKey.at.protocol) === 0 || (flags & VIP_ANY_PORT) === 0)) return undefined;
   return {
-    word: key.getUint32(vipKey.at.portBe, true),
+    word: key.getUint32(vipKey.at.portBe, true) & ~(VIP_PREFIX << 24),
     isEveryPort: isPortless,
     index: fields.getUint32(vipValue.at.index, true),
     flags,
@@ -80,10 +104,14 @@ export function demandKnownAddress(
     const next = number === known.length - 1 ? otherwise : b.newLabel('next');
     if (address.family === 4) {
       header.load(r2, span(at, 4));
+      if (address.bits < ADDRESS_BITS) b.emit(asm.and32.imm(r2, maskOf(address, 12).getInt32(0, true)));
       b.jumpIf(unequal32(r2, address.bytes.getInt32(12, true)), next);
     } else {
       for (const half of [0, 8]) {
+        const mask = maskOf(address, half).getBigUint64(0, true);
+        if (mask === 0n) continue;
         header.load(r2, span(at + half, 8));
+        if (address.bits < half * 8 + 64) b.emit(asm.loadImm64(r3, mask), asm.and.reg(r2, r3));
         b.emit(asm.loadImm64(r3, address.bytes.getBigUint64(half, true)), asm.jne.reg(r2, r3, next));
       }
     }
@@ -94,6 +122,16 @@ export function demandKnownAddress(
   }
   if (known.length === 0) b.goto(otherwise);
   b.emit(asm.label(done));
+}
+
+/** The eight bytes from `offset` on of the mask that leaves an address its prefix. */
+function maskOf({ bits }: KnownAddress, offset: number): DataView {
+  const mask = new DataView(new ArrayBuffer(8));
+  for (let byte = 0; byte < 8; byte++) {
+    const here = Math.max(0, Math.min(8, bits - (offset + byte) * 8));
+    mask.setUint8(byte, 0xff00 >>> here);
+  }
+  return mask;
 }
 
 /** From r1 = port, protocol and family: puts what is known of the service on the stack, or ends with dropNoService. */

@@ -17,9 +17,9 @@ import {
   XDP_DROP,
 } from '../layout.js';
 import { MemoryTables } from '../memory-tables.js';
-import { dsrProgram, type VipEntry } from './index.js';
+import { dsrProgram, type VipMaps } from './index.js';
 
-export const everything: ProgramOptions = { ipv4: true, ipv6: true, vlan: true, acl: true, slots: STAGE_SIZE.slots };
+export const everything: ProgramOptions = { ipv4: true, ipv6: true, vlan: true, acl: true, prefixes: true };
 
 /** No frame that is shorter comes to a program: the kernel sees to that. */
 const MIN_FRAME_BYTES = 14;
@@ -37,16 +37,16 @@ export interface ProgramSubject extends Subject {
  */
 export function programSubject(knowsVips: boolean, size: Dimensions = STAGE_SIZE): ProgramSubject {
   const tables = new BpfTables(createMaps(size), size);
-  const load = (vips?: readonly VipEntry[]) => Program.load(dsrProgram(everything, vips), { maps: tables.maps });
-  let program = load(knowsVips ? [] : undefined);
+  const load = (vips?: VipMaps) => Program.load(dsrProgram(everything, vips), { maps: tables.maps });
+  let program = load(knowsVips ? { vips: [], prefixes: [] } : undefined);
   let known = '';
   let mayDiffer = false;
   const testRun = new TestRun(program);
 
   const learn = () => {
     mayDiffer = false;
-    const vips = tables.maps.vips.entries();
-    const now = vips
+    const vips = tables.everyVip();
+    const now = [...vips.vips, ...vips.prefixes]
       .map(([key, value]) => `${key} ${value}`)
       .sort()
       .join('\n');
@@ -63,7 +63,7 @@ export function programSubject(knowsVips: boolean, size: Dimensions = STAGE_SIZE
   };
   const control = new Proxy(tables, {
     get(target, name) {
-      if (knowsVips && (name === 'setVip' || name === 'deleteVip')) mayDiffer = true;
+      if (knowsVips && /^(set|delete)(Vip|Prefix)$/.test(String(name))) mayDiffer = true;
       const member = Reflect.get(target, name);
       return typeof member === 'function' ? member.bind(target) : member;
     },
@@ -90,7 +90,7 @@ export function compareWithDecision(
   // Room for a flow each: which one goes when there is none is the kernel's own business.
   const size = { ...STAGE_SIZE, flows: count, fragments: count };
   const tables = new MemoryTables(size);
-  const decision = new Decision(tables, size.slots);
+  const decision = new Decision(tables);
   const subject = programSubject(knowsVips, size);
   try {
     setStage(tables);

@@ -11,18 +11,18 @@ import { countStage, forwardStage, outcomeStages } from './forward.js';
 import { fragmentStage, rememberStage } from './fragment.js';
 import { icmpStage } from './icmp.js';
 import { ipv4Stage, ipv6Stage } from './ip.js';
-import type { VipEntry } from './known-vips.js';
+import type { VipMaps } from './known-vips.js';
 import { linkStage } from './link.js';
 import { deniedStage, serviceStage } from './service.js';
 import { solicitationStage } from './solicitation.js';
 import { Workspace } from './workspace.js';
 
 /**
- * The program for these options; it names its maps by `MapName`. At least one family must be on. With `vips`, all the
- * entries of that map, it knows them by heart if they are few: then another program must take its place before one of
+ * The program for these options; it names its maps by `MapName`. At least one family must be on. With `vips`, all
+ * that there are, it knows them by heart if they are few: then another program must take its place before one of
  * them changes.
  */
-export function dsrProgram(options: ProgramOptions, vips?: readonly VipEntry[]): ProgramSpec {
+export function dsrProgram(options: ProgramOptions, vips?: VipMaps): ProgramSpec {
   if (!options.ipv4 && !options.ipv6) throw new RangeError('a DSR program is for IPv4, IPv6 or both');
   const w = new Workspace(options, vips);
   // The way of nearly every packet comes first, so that it lies together.

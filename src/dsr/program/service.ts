@@ -7,9 +7,11 @@ import {
   aclValue,
   flowKey,
   OUTCOME,
+  prefixKey,
   REAL_SERVES,
   realValue,
   VIP_ANY_PORT,
+  VIP_PREFIX,
   vipKey,
   vipValue,
 } from '../layout.js';
@@ -36,31 +38,127 @@ export function serviceStage(w: Workspace): void {
 }
 
 /**
+ * Goes to `otherwise` unless the address in `vipKey` is a VIP, by itself or by its prefix. Leaves r0 = the value of its
+ * entry, and a key without port and protocol; its family must be there.
+ */
+export function demandVip(w: Workspace, otherwise: string): Place {
+  const { b } = w;
+  const prefix = b.newLabel('prefix');
+  w.vipKey.store(field(vipKey, 'portBe'), 0);
+  w.vipKey.store(field(vipKey, 'protocol'), 0);
+  if (!w.options.prefixes) return b.lookup(w.maps.vips, w.vipKey, otherwise);
+  const found = b.newLabel('vip');
+  b.lookup(w.maps.vips, w.vipKey, prefix);
+  b.goto(found);
+  b.emit(asm.label(prefix));
+  lookUpPrefix(w, otherwise);
+  b.emit(asm.label(found));
+  return b.place('value of vips', r0, 0, vipValue.bytes);
+}
+
+/** Goes on with r0 = the value of the prefix that has the address in `vipKey`, whose family is not a prefix's. */
+function lookUpPrefix(w: Workspace, otherwise: string): Place {
+  const { b } = w;
+  w.vipKey.load(r1, field(vipKey, 'family'));
+  w.prefixKey.store(field(prefixKey, 'prefixBits'), WHOLE_PREFIX);
+  w.prefixKey.store(field(prefixKey, 'family'), r1);
+  w.prefixKey.copy(field(prefixKey, 'address'), w.vipKey, field(vipKey, 'address'), r2);
+  return b.lookup(w.maps.prefixes, w.prefixKey, otherwise);
+}
+
+/** As `lookUpPrefix`; what has no port keeps it so: `prefixVipKey` is that of the prefix's service, but for its last word. */
+function loadPrefixVip(w: Workspace, otherwise: string): void {
+  lookUpPrefix(w, otherwise).load(r1, field(vipValue, 'index'));
+  const at = vipKey.at.address;
+  w.prefixVipKey.store(span(at, 8), 0);
+  w.prefixVipKey.store(span(at + 8, 4), 0);
+  w.prefixVipKey.store(span(at + 12, 4), r1);
+}
+
+interface ServiceExits {
+  readonly notVip: string;
+  readonly noService: string;
+}
+
+/**
  * Looks up the service whose address, port and protocol are in `vipKey`: that of the port, else that of all ports.
  * Puts its number and flags on the stack; its list, too.
  */
-export function findService(w: Workspace, exits: { readonly notVip: string; readonly noService: string }): void {
+export function findService(w: Workspace, exits: ServiceExits): void {
   const { b } = w;
-  const [everyPort, none, found] = ['every', 'none', 'found'].map((role) => b.newLabel(role));
-  // No service has port 0: its entry is the one of packets without a port.
-  w.vipKey.load(r1, field(vipKey, 'portBe'));
-  b.jumpIf(equal(r1, 0), everyPort);
-  b.lookup(w.maps.vips, w.vipKey, everyPort);
-  b.goto(found);
-
-  b.emit(asm.label(everyPort));
-  w.vipKey.store(field(vipKey, 'portBe'), 0);
-  const entry = b.lookup(w.maps.vips, w.vipKey, none);
-  entry.load(r1, field(vipValue, 'flags'));
-  b.jumpIf(anyBit(r1, VIP_ANY_PORT), found);
+  const [found, none] = ['found', 'none'].map((role) => b.newLabel(role));
+  if (w.options.prefixes) keepVipWord(w);
+  lookUpService(w, w.vipKey, { found, none });
 
   b.emit(asm.label(none));
   w.vipKey.store(field(vipKey, 'protocol'), 0);
-  b.lookup(w.maps.vips, w.vipKey, exits.notVip);
-  b.goto(exits.noService);
+  if (w.options.prefixes) {
+    const prefix = b.newLabel('prefix');
+    b.lookup(w.maps.vips, w.vipKey, prefix);
+    b.goto(exits.noService);
+    b.emit(asm.label(prefix));
+    loadPrefixVip(w, exits.notVip);
+    w.prefixVipKey.load(r1, field(vipKey, 'protocol'));
+    w.vipKey.store(field(vipKey, 'protocol'), r1);
+    lookUpService(w, w.prefixVipKey, { found, none: exits.noService });
+  } else {
+    b.lookup(w.maps.vips, w.vipKey, exits.notVip);
+    b.goto(exits.noService);
+  }
 
   b.emit(asm.label(found));
   keepService(w, b.place('value of vips', r0, 0, vipValue.bytes));
+}
+
+/** Looks up where packets without a port go, whose address and protocol are in `vipKey`, and keeps that service. */
+export function findPortless(w: Workspace, noService: string): void {
+  const { b } = w;
+  if (!w.options.prefixes) {
+    keepService(w, b.lookup(w.maps.vips, w.vipKey, noService));
+    return;
+  }
+  const [found, none, prefix] = ['found', 'none', 'prefix'].map((role) => b.newLabel(role));
+  keepVipWord(w);
+  b.lookup(w.maps.vips, w.vipKey, none);
+  b.goto(found);
+  b.emit(asm.label(none));
+  w.vipKey.store(field(vipKey, 'protocol'), 0);
+  b.lookup(w.maps.vips, w.vipKey, prefix);
+  b.goto(noService);
+  b.emit(asm.label(prefix));
+  loadPrefixVip(w, noService);
+  b.lookup(w.maps.vips, w.prefixVipKey, noService);
+  b.emit(asm.label(found));
+  keepService(w, b.place('value of vips', r0, 0, vipValue.bytes));
+}
+
+/** Port, protocol and family for a prefix's key. */
+function keepVipWord(w: Workspace): void {
+  w.vipKey.load(r1, span(vipKey.at.portBe, 4));
+  w.b.emit(asm.mov32.imm(r2, VIP_PREFIX << 24), asm.or.reg(r1, r2));
+  w.prefixVipKey.store(span(vipKey.at.portBe, 4), r1);
+}
+
+/** Goes to `found` with r0 = the value of the service of the port, else of that of all ports. Takes the port out of the key. */
+function lookUpService(
+  w: Workspace,
+  key: Place,
+  { found, none }: { readonly found: string; readonly none: string },
+): void {
+  const { b } = w;
+  const everyPort = b.newLabel('everyPort');
+  // No service has port 0: its entry is the one of packets without a port.
+  key.load(r1, field(vipKey, 'portBe'));
+  b.jumpIf(equal(r1, 0), everyPort);
+  b.lookup(w.maps.vips, key, everyPort);
+  b.goto(found);
+
+  b.emit(asm.label(everyPort));
+  key.store(field(vipKey, 'portBe'), 0);
+  const entry = b.lookup(w.maps.vips, key, none);
+  entry.load(r1, field(vipValue, 'flags'));
+  b.jumpIf(anyBit(r1, VIP_ANY_PORT), found);
+  b.goto(none);
 }
 
 /** Puts an entry's number, flags and list on the stack. */

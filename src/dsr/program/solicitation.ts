@@ -16,6 +16,7 @@ import {
 import { PROTOCOL } from '../../frame/protocol.js';
 import { XDP_MD } from '../../sys/uapi/bpf.js';
 import { MAX_NS_BYTES, NS_BYTES, vipKey } from '../layout.js';
+import { demandVip } from './service.js';
 import { END, FRAME, field, PACKET, PAYLOAD, span, type Workspace, wire16, wire32 } from './workspace.js';
 
 const { r0, r1, r2, r3, r4, r5 } = asm;
@@ -34,7 +35,7 @@ export function solicitationStage(w: Workspace): void {
     w.demandOwnOrGroupMac('solicitation.none');
     w.storeAddress(w.vipKey, field(vipKey, 'address'), 6, message, NDP.target);
     w.storeVipPort(w.portlessWord(6));
-    b.lookup(w.maps.vips, w.vipKey, 'solicitation.none');
+    demandVip(w, 'solicitation.none');
     demandProper(packet, message);
     b.goto('advertisement');
 

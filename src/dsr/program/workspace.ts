@@ -24,9 +24,10 @@ import {
   type MapName,
   mapLayouts,
   type ProgramOptions,
+  prefixKey,
   vipKey,
 } from '../layout.js';
-import { type KnownAddress, knownAddresses, type VipEntry } from './known-vips.js';
+import { type KnownAddress, knownAddresses, type VipMaps } from './known-vips.js';
 
 export const FRAME = asm.r6;
 export const END = asm.r7;
@@ -60,6 +61,9 @@ export class Workspace {
   readonly maps: Readonly<Record<MapName, MapShape>>;
   readonly context: Place;
   readonly vipKey: Place;
+  /** The service of a prefix: as `vipKey`, which keeps the address. */
+  readonly prefixVipKey: Place;
+  readonly prefixKey: Place;
   readonly aclKey: Place;
   readonly flowKey: Place;
   readonly flowValue: Place;
@@ -86,12 +90,12 @@ export class Workspace {
   /** The VIPs that the program knows by heart, by family. */
   readonly known: Readonly<Record<4 | 6, readonly KnownAddress[]>> | undefined;
 
-  constructor(options: ProgramOptions, vips: readonly VipEntry[] | undefined) {
+  constructor(options: ProgramOptions, vips: VipMaps | undefined) {
     this.options = options;
     const addresses = knownAddresses(vips);
     const ofFamily = (family: 4 | 6) => addresses?.filter((address) => address.family === family) ?? [];
     this.known = addresses === undefined ? undefined : { 4: ofFamily(4), 6: ofFamily(6) };
-    const layouts = mapLayouts({ ...defaultDimensions, slots: options.slots });
+    const layouts = mapLayouts(defaultDimensions);
     this.maps = Object.fromEntries(
       Object.entries(layouts).map(([name, { keyBytes, valueBytes }]) => [
         name,
@@ -101,6 +105,8 @@ export class Workspace {
     const { b } = this;
     this.context = b.reserve('context', 8);
     this.vipKey = b.reserve('key of vips', vipKey.bytes);
+    this.prefixVipKey = b.reserve('key of vips of a prefix', vipKey.bytes);
+    this.prefixKey = b.reserve('key of prefixes', prefixKey.bytes);
     this.aclKey = b.reserve('key of acl', aclKey.bytes);
     this.flowKey = b.reserve('key of flows', flowKey.bytes);
     this.flowValue = b.reserve('value of flows', flowValue.bytes);

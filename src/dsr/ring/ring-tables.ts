@@ -49,6 +49,14 @@ export class RingTables implements ControlTables, PathTables {
     this.#write('deleteVip', key.slice());
   }
 
+  setPrefix(key: Uint8Array, value: Uint8Array): void {
+    this.#write('setPrefix', key.slice(), value.slice());
+  }
+
+  deletePrefix(key: Uint8Array): void {
+    this.#write('deletePrefix', key.slice());
+  }
+
   setAcl(key: Uint8Array, value: Uint8Array): void {
     this.#write('setAcl', key.slice(), value.slice());
   }
@@ -85,6 +93,10 @@ export class RingTables implements ControlTables, PathTables {
     return this.#copy.findVip(key, value);
   }
 
+  findPrefix(key: Uint8Array, value: Uint8Array): boolean {
+    return this.#copy.findPrefix(key, value);
+  }
+
   permittedBy(key: Uint8Array): number {
     return this.#copy.permittedBy(key);
   }
@@ -99,6 +111,10 @@ export class RingTables implements ControlTables, PathTables {
 
   readReal(real: number, value: Uint8Array): void {
     this.#copy.readReal(real, value);
+  }
+
+  slotsOf(vip: number): number {
+    return this.#copy.slotsOf(vip);
   }
 
   slot(vip: number, slot: number): number {

@@ -28,7 +28,7 @@ export function ringSuite(name: string, makeStage: () => RingStage): void {
 
 function ringSubject({ ring, receive, sent }: RingStage, size: Dimensions): Subject {
   const tables = new MemoryTables(size);
-  const decision = new Decision(tables, size.slots);
+  const decision = new Decision(tables);
   return {
     control: tables,
     minFrameBytes: MIN_FRAME_BYTES,
@@ -54,7 +54,7 @@ export function compareRing(
   const size = { ...STAGE_SIZE, flows: count, fragments: count };
   const subject = ringSubject(stage, size);
   const tables = new MemoryTables(size);
-  const decision = new Decision(tables, size.slots);
+  const decision = new Decision(tables);
   setStage(subject.control);
   setStage(tables);
   const buffer = new Uint8Array(4096);

@@ -19,7 +19,7 @@ const kernel = new PacketRingKernel(ring, wake);
 const packets = new PacketRing(viewMemory(address, geometry.longAt + geometry.longBytes), geometry, kernel);
 const frames = new PacketFrames(packets, mtu);
 const tables = new MemoryTables(size, memory);
-const decision = new Decision(tables, size.slots);
+const decision = new Decision(tables);
 const counted = new Float64Array(counts);
 
 while (readMail()) {
