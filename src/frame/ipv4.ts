@@ -14,6 +14,7 @@ export const IPV4_ADDRESS_BYTES = 4;
 
 /** Offsets from the start of the header. */
 export const IPV4 = {
+  tos: 1,
   totalLength: 2,
   id: 4,
   fragment: 6,

@@ -2,8 +2,12 @@
 export const PROTOCOL = {
   hopByHop: 0,
   icmp: 1,
+  /** A whole IPv4 packet (RFC 2003). */
+  ipip: 4,
   tcp: 6,
   udp: 17,
+  /** A whole IPv6 packet (RFC 4213, RFC 2473). */
+  ipv6: 41,
   routing: 43,
   fragment: 44,
   authentication: 51,
