@@ -113,7 +113,7 @@ export function answerSolicitation(frame: Uint8Array, packet: PacketView, ownMac
 }
 
 /** Back to who sent it, from us. */
-function replyTo(frame: Uint8Array, ownMac: Uint8Array): void {
+export function replyTo(frame: Uint8Array, ownMac: Uint8Array): void {
   frame.copyWithin(DESTINATION_AT, SOURCE_AT, SOURCE_AT + MAC_BYTES);
   frame.set(ownMac, SOURCE_AT);
 }

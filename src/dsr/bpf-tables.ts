@@ -24,7 +24,7 @@ import type { ControlTables, PathTables, Traffic } from './tables.js';
 
 type Bytes = Uint8Array;
 
-const PER_CPU = ['outcomes', 'realTraffic', 'vipTraffic'] as const;
+const PER_CPU = ['outcomes', 'answers', 'realTraffic', 'vipTraffic'] as const;
 type PerCpuName = (typeof PER_CPU)[number];
 
 /** The maps by name, for the program. */
@@ -170,6 +170,10 @@ export class BpfTables implements ControlTables, PathTables {
   putFlow(): void {}
 
   putFragment(): void {}
+
+  takeAnswer(): boolean {
+    return true;
+  }
 
   count(): void {}
 

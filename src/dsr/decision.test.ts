@@ -4,7 +4,7 @@ import { MIN_BUFFER_BYTES } from './answer.js';
 import { Decision } from './decision.js';
 import { decisionSuite, fixtures, type Subject } from './decision.suite.js';
 import { randomFrames } from './fixtures/random.js';
-import { OWN_MAC, STAGE_SIZE, STAGE_SLOTS, setReal, setStage, VIP } from './fixtures/stage.js';
+import { OWN_MAC, STAGE_SIZE, STAGE_SLOTS, setReal, setStage, setTunnels, VIP } from './fixtures/stage.js';
 import { ABUSE_REAL, OUTCOME_NAMES, REAL_SERVES, verdictOf, XDP_TX } from './layout.js';
 import { MemoryTables } from './memory-tables.js';
 
@@ -28,6 +28,7 @@ test('the decision keeps its promises on 100,000 random frames', () => {
   const seed = Number(process.env.PEN_TEST_SEED ?? Date.now() % 2 ** 31);
   const { control, run } = memorySubject();
   setStage(control);
+  setTunnels(control);
   let frames = 0;
   for (const given of randomFrames(fixtures, seed, 100_000)) {
     if (frames === 50_000) {

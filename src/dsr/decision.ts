@@ -16,6 +16,7 @@ import { NDP } from '../frame/ndp.js';
 import { PacketView, REST } from '../frame/packet-view.js';
 import { PROTOCOL } from '../frame/protocol.js';
 import { opensConnection, TCP, TCP_BYTES } from '../frame/tcp.js';
+import { ENCAP, packetBytes } from '../frame/tunnel.js';
 import { UDP_BYTES } from '../frame/udp.js';
 import { answerArp, answerEcho, answerSolicitation, isProperSolicitation, isSolicitationIntact } from './answer.js';
 import { hashEnd, hashWord, slotOf } from './hash.js';
@@ -44,6 +45,7 @@ import {
   vipValue,
 } from './layout.js';
 import type { PathTables } from './tables.js';
+import { answerTooBig, canTellTooBig, encapsulate } from './tunnel.js';
 
 const V4_MAPPED = 0xffff;
 /** Bits of an address's prefix in `acl`, the family's included. */
@@ -70,6 +72,9 @@ export class Decision {
   /** The Maglev slot that was looked into, -1 if none was, and how many the table has. */
   slot = -1;
   slots = 0;
+  /** Both ports of the flow as the client sends them, 0 where they are not known; and where the client's address lies. */
+  #ports = 0;
+  #clientAt = 0;
   readonly #tables: PathTables;
   readonly #ownMac: Uint8Array;
   readonly #link = new EthernetView();
@@ -131,9 +136,11 @@ export class Decision {
     const isTcp = protocol === PROTOCOL.tcp;
     if (payloadEnd - payloadAt < (isTcp ? TCP_BYTES : UDP_BYTES)) return OUTCOME.dropMalformed;
     const vipPort = this.#packet.destinationPort(frame);
+    const ports = get32(frame, payloadAt);
+    this.#ports = ports;
+    this.#clientAt = sourceAt;
     if (!this.#findService(vipPort, protocol)) return OUTCOME.dropNoService;
     if (this.#isDenied(frame)) return this.#denied(frame);
-    const ports = get32(frame, payloadAt);
     this.#loadFlowKey(frame, sourceAt, family, ports >>> 16, vipPort);
     const outcome = this.#flow(frame, isTcp && opensConnection(frame[payloadAt + TCP.flags]), ports);
     if (outcome === OUTCOME.dropNoServer) return outcome;
@@ -144,6 +151,8 @@ export class Decision {
   /** A part of a datagram: where the others went. */
   #fragment(frame: Uint8Array): Outcome {
     const { family, protocol, isFirstFragment, sourceAt } = this.#packet;
+    this.#ports = 0;
+    this.#clientAt = sourceAt;
     this.#loadFragmentKey(frame);
     if (this.#knowsFragment()) {
       return this.#isDenied(frame) ? this.#denied(frame) : this.#forward(frame, OUTCOME.txFragment);
@@ -212,6 +221,9 @@ export class Decision {
     if (payloadAt + 8 > payloadEnd) return OUTCOME.dropMalformed;
     const vipPort = this.#quoted.sourcePort(frame);
     const clientPort = this.#quoted.destinationPort(frame);
+    const ports = (clientPort << 16) | vipPort;
+    this.#ports = ports;
+    this.#clientAt = destinationAt;
     // What is quoted came from the address that the message is for, whose key is loaded.
     if (!this.#findService(vipPort, protocol)) return OUTCOME.dropNoService;
     this.#loadFlowKey(frame, destinationAt, family, clientPort, vipPort);
@@ -220,13 +232,14 @@ export class Decision {
     if (isKnown && this.#serves(value[flowValue.at.real >> 2], value[flowValue.at.generation >> 2])) {
       return this.#forward(frame, OUTCOME.txIcmp);
     }
-    const ports = (clientPort << 16) | vipPort;
     if (!this.#choose(frame, destinationAt, family, ports, this.#hashesPorts())) return OUTCOME.dropNoServer;
     return this.#forward(frame, OUTCOME.txIcmp);
   }
 
   #errorOfFragment(frame: Uint8Array): Outcome {
     const { family, protocol, destinationAt } = this.#quoted;
+    this.#ports = 0;
+    this.#clientAt = destinationAt;
     if (!this.#findEntry(0, protocol)) return OUTCOME.dropNoService;
     this.vip = this.#vipValue.words[vipValue.at.index >> 2];
     if (!this.#choose(frame, destinationAt, family, 0, false)) return OUTCOME.dropNoServer;
@@ -259,15 +272,53 @@ export class Decision {
     return OUTCOME.txNdp;
   }
 
-  /** To the real that is loaded: its MAC address for ours, nothing else. */
+  /** To the real that is loaded: its MAC address for ours, and nothing else but the tunnel that it may be reached by. */
   #forward(frame: Uint8Array, outcome: Outcome): Outcome {
+    if (this.#real.bytes[realValue.at.encap] !== ENCAP.none) return this.#tunnel(frame, outcome);
+    this.#address(frame);
+    this.#countTraffic(outcome);
+    return outcome;
+  }
+
+  #tunnel(frame: Uint8Array, outcome: Outcome): Outcome {
+    const { at, family } = this.#packet;
+    const { bytes } = this.#real;
+    const mtu = bytes[realValue.at.innerMtu] | (bytes[realValue.at.innerMtu + 1] << 8);
+    if (packetBytes(frame, at, family) > mtu) return this.#tooBig(frame, outcome, mtu);
+    this.#countTraffic(outcome);
+    this.length = encapsulate(frame, this.length, this.#packet, bytes, this.#tables.control, this.#flowHash(frame));
+    this.#address(frame);
+    return outcome;
+  }
+
+  /** The client is told, but for what may not be answered (errors) or is too much. */
+  #tooBig(frame: Uint8Array, outcome: Outcome, mtu: number): Outcome {
+    this.real = NO_REAL;
+    if (outcome === OUTCOME.txIcmp || !canTellTooBig(frame, this.#packet, mtu)) return OUTCOME.dropTooBig;
+    if (!this.#tables.takeAnswer()) return OUTCOME.dropTooBig;
+    this.length = answerTooBig(frame, this.#packet, mtu, this.#ownMac);
+    return OUTCOME.txTooBig;
+  }
+
+  /** Of client and ports, whatever the service hashes by: it spreads flows on the way, not over servers. */
+  #flowHash(frame: Uint8Array): number {
+    let hash = littleEndian32(this.#tables.control, controlValue.at.seed);
+    const words = this.#packet.family === 4 ? 1 : 4;
+    for (let i = 0; i < words; i++) hash = hashWord(hash, get32(frame, this.#clientAt + i * 4));
+    return hashEnd(hashWord(hash, this.#ports));
+  }
+
+  #address(frame: Uint8Array): void {
     const mac = realValue.at.mac;
     for (let i = 0; i < MAC_BYTES; i++) frame[DESTINATION_AT + i] = this.#real.bytes[mac + i];
     for (let i = 0; i < MAC_BYTES; i++) frame[SOURCE_AT + i] = this.#ownMac[i];
+  }
+
+  /** Of the frame as it came, before there is a tunnel around it. */
+  #countTraffic(outcome: Outcome): void {
     const flows = outcome === OUTCOME.txNew || outcome === OUTCOME.txMoved ? 1 : 0;
     this.#tables.countVip(this.vip, this.length, flows);
     this.#tables.countReal(this.real, this.length, flows);
-    return outcome;
   }
 
   #isDenied(frame: Uint8Array): boolean {

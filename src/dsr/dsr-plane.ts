@@ -71,7 +71,7 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   requireServers(configuration, vip);
   const slots = maglevSize(configuration.servers.length);
   const size = { ...defaultDimensions, pages: Math.max(defaultDimensions.pages, 4 * Math.ceil(slots / PAGE_SLOTS)) };
-  const all = { ipv4: true, ipv6: true, vlan: true, acl: true, prefixes: true };
+  const all = { ipv4: true, ipv6: true, vlan: true, acl: true, tunnels: true, prefixes: true };
   const { mode, log, failed } = options;
   const path = choosePath({ mode, interfaceName, size, program: all, log, failed });
   let probes: LinkProbes | undefined;
@@ -320,7 +320,7 @@ export class DsrPlane implements DataPlane, FrameView {
 
 function programOptions(vip: IpEndpoint, { settings, acls }: Configuration): ProgramOptions {
   const acl = (acls[settings.clientAcl]?.length ?? 0) > 0;
-  return { ipv4: vip.family === 4, ipv6: vip.family === 6, vlan: true, acl, prefixes: false };
+  return { ipv4: vip.family === 4, ipv6: vip.family === 6, vlan: true, acl, tunnels: false, prefixes: false };
 }
 
 function macOf(interfaceName: string): Uint8Array {

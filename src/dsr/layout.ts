@@ -59,12 +59,17 @@ export const fragmentValue = struct('value of fragments', { real: u32, generatio
 /**
  * A server of a VIP: of several VIPs it is several reals, so that each may drain or drop it. `generation` is another
  * one whenever the number is given to another server. For whoever adopts the maps, `vip` and `address` say whose it is.
+ *
+ * With an `encap` (ENCAP of `frame/tunnel.ts`) it gets its packets in a tunnel to `address`, of the family `outer` (4 or
+ * 6); `mac` is then the router's on the way, and a packet of more than `innerMtu` bytes does not fit.
  */
 export const realValue = struct('value of reals', {
   mac,
   state: u16,
   generation: u32,
-  reserved: padding(4),
+  innerMtu: u16,
+  encap: u8,
+  outer: u8,
   address,
   vip: u32,
   end: padding(4),
@@ -73,8 +78,26 @@ export const realValue = struct('value of reals', {
 /** For reals and for VIPs: frames and bytes sent on, flows begun or moved to it. */
 export const trafficValue = struct('traffic', { packets: u64, bytes: u64, flows: u64 });
 
-/** The only entry of `control`. */
-export const controlValue = struct('value of control', { mac, reserved: padding(2), seed: u32, epoch: u32 });
+/**
+ * The only entry of `control`. `sourceV4` and `sourceV6` are where tunnels begin; `answers` is how many "too big"
+ * messages a CPU may send in a window.
+ */
+export const controlValue = struct('value of control', {
+  mac,
+  reserved: padding(2),
+  seed: u32,
+  epoch: u32,
+  sourceV6: address,
+  sourceV4: bytes(4),
+  answers: u32,
+});
+
+/** The only entry of `answers`: how many have been sent in which window, by each CPU. */
+export const answersValue = struct('value of answers', { window: u32, used: u32 });
+/** A window's length in nanoseconds is two to the power of this: 134 ms. */
+export const ANSWER_WINDOW_BITS = 27;
+/** 950 a second, a little less than Linux allows itself (icmp_msgs_per_sec). */
+export const ANSWERS_PER_WINDOW = 128;
 
 /** Flags of a VIP. */
 export const VIP_ANY_PORT = 1;
@@ -122,15 +145,19 @@ export const OUTCOME = {
   txArp: 8,
   txNdp: 9,
   txEcho: 10,
-  dropMalformed: 11,
+  /** Did not fit into the tunnel to its server, which the client is told. */
+  txTooBig: 11,
+  dropMalformed: 12,
   /** To the VIP, but to no port or protocol that is served. */
-  dropNoService: 12,
-  dropDenied: 13,
-  dropNoServer: 14,
+  dropNoService: 13,
+  dropDenied: 14,
+  dropNoServer: 15,
   /** More IPv6 extension headers than are walked. */
-  dropExtensions: 15,
+  dropExtensions: 16,
   /** ICMP to the VIP that is neither an echo request nor an error about a flow. */
-  dropIcmp: 16,
+  dropIcmp: 17,
+  /** Did not fit into the tunnel to its server, and nobody could or should be told. */
+  dropTooBig: 18,
 } as const;
 
 export type OutcomeName = keyof typeof OUTCOME;
@@ -146,9 +173,13 @@ export const XDP_PASS = 2;
 export const XDP_TX = 3;
 export type Verdict = typeof XDP_DROP | typeof XDP_PASS | typeof XDP_TX;
 
+/** Outcomes are numbered by verdict: pass, transmit, drop. */
+export const LAST_PASS = OUTCOME.passNotVip;
+export const LAST_TX = OUTCOME.txTooBig;
+
 export function verdictOf(outcome: Outcome): Verdict {
-  if (outcome <= OUTCOME.passNotVip) return XDP_PASS;
-  return outcome <= OUTCOME.txEcho ? XDP_TX : XDP_DROP;
+  if (outcome <= LAST_PASS) return XDP_PASS;
+  return outcome <= LAST_TX ? XDP_TX : XDP_DROP;
 }
 
 /** How large the maps are and what the program is made for; fixed while it runs. */
@@ -171,6 +202,8 @@ export interface ProgramOptions {
   readonly acl: boolean;
   /** VIPs may be prefixes. */
   readonly prefixes: boolean;
+  /** Some server is reached through a tunnel. */
+  readonly tunnels: boolean;
 }
 
 export type MapType = 'hash' | 'lruHash' | 'lpmTrie' | 'array' | 'perCpuArray';
@@ -195,6 +228,7 @@ export type MapName =
   | 'reals'
   | 'slots'
   | 'outcomes'
+  | 'answers'
   | 'realTraffic'
   | 'vipTraffic'
   | 'control';
@@ -230,6 +264,7 @@ export function mapLayouts(size: Dimensions): Record<MapName, MapLayout> {
     reals: array(realValue.bytes, REALS),
     slots: array(PAGE_BYTES, size.pages),
     outcomes: perCpu(8, OUTCOMES),
+    answers: perCpu(answersValue.bytes, 1),
     realTraffic: perCpu(trafficValue.bytes, REALS),
     vipTraffic: perCpu(trafficValue.bytes, size.vips),
     control: array(controlValue.bytes, 1),

@@ -1,9 +1,22 @@
 /** The tables in this process's memory: for the decision in TypeScript, and for tests of the controller. */
+import { monotonicMs } from '../sys/clock.js';
 import { ERRNO, SystemError } from '../sys/errno.js';
 import { ByteTable } from './byte-table.js';
-import { type Dimensions, mapLayouts, NO_REAL, OUTCOMES, type Outcome, REALS, realValue } from './layout.js';
+import {
+  ANSWER_WINDOW_BITS,
+  controlValue,
+  type Dimensions,
+  mapLayouts,
+  NO_REAL,
+  OUTCOMES,
+  type Outcome,
+  REALS,
+  realValue,
+} from './layout.js';
 import { PrefixTable } from './prefix-table.js';
 import type { ControlTables, PathTables, Traffic } from './tables.js';
+
+const WINDOW_MS = 2 ** ANSWER_WINDOW_BITS / 1e6;
 
 /** Numbers of a `trafficValue`, as doubles: exact up to 2^53. */
 const TRAFFIC = 3;
@@ -30,6 +43,10 @@ export class MemoryTables implements PathTables, ControlTables {
   readonly #outcomes: Float64Array;
   readonly #realTraffic: Float64Array;
   readonly #vipTraffic: Float64Array;
+  readonly #nowMs: () => number;
+  readonly #controlView: DataView;
+  #answerWindow = -1;
+  #answersUsed = 0;
 
   static allocate(size: Dimensions): PathMemory {
     const { flows, fragments } = mapLayouts(size);
@@ -42,10 +59,15 @@ export class MemoryTables implements PathTables, ControlTables {
     };
   }
 
-  /** Over the same memory there may be another one, in another thread, whose part the path does not touch. */
-  constructor(size: Dimensions, memory = MemoryTables.allocate(size)) {
+  /**
+   * Over the same memory there may be another one, in another thread, whose part the path does not touch. `nowMs` is the
+   * clock that bounds answers.
+   */
+  constructor(size: Dimensions, memory = MemoryTables.allocate(size), nowMs: () => number = monotonicMs) {
+    this.#nowMs = nowMs;
     const layouts = mapLayouts(size);
     this.control = new Uint8Array(layouts.control.valueBytes);
+    this.#controlView = new DataView(this.control.buffer);
     this.#vips = new ByteTable(layouts.vips, false);
     this.#flows = new ByteTable(layouts.flows, true, memory.flows);
     this.#fragments = new ByteTable(layouts.fragments, true, memory.fragments);
@@ -105,6 +127,15 @@ export class MemoryTables implements PathTables, ControlTables {
 
   slot(vip: number, slot: number): number {
     return this.#slots.get(vip)?.[slot] ?? NO_REAL;
+  }
+
+  takeAnswer(): boolean {
+    const window = Math.floor(this.#nowMs() / WINDOW_MS);
+    if (window !== this.#answerWindow) this.#answersUsed = 0;
+    this.#answerWindow = window;
+    if (this.#answersUsed >= this.#controlView.getUint32(controlValue.at.answers, true)) return false;
+    this.#answersUsed++;
+    return true;
   }
 
   count(outcome: Outcome): void {

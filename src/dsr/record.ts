@@ -1,5 +1,6 @@
 /** Keys and values of the maps, from what people and the server table have. For the control plane: they allocate. */
 import { encoded } from '../bpf/struct.js';
+import { ENCAP, type Encap } from '../frame/tunnel.js';
 import {
   aclKey,
   aclValue,
@@ -64,6 +65,13 @@ export function serviceValueOf(value: { slots: number; page: number }): Uint8Arr
   return encoded(serviceValue, value);
 }
 
+/** How a real is reached that is not on the link. */
+export interface RealTunnel {
+  readonly encap: Encap;
+  /** Of the packets inside. */
+  readonly innerMtu: number;
+}
+
 export interface Real {
   /** Six bytes. */
   readonly mac: Uint8Array;
@@ -73,12 +81,33 @@ export interface Real {
   /** Number of the VIP whose server it is. */
   readonly vip: number;
   readonly address: Words;
+  /** Its packets get there in a tunnel to `address`. */
+  readonly tunnel?: RealTunnel | undefined;
 }
 
-export function realValueOf(real: Real): Uint8Array {
-  return encoded(realValue, { ...real, address: addressBytes(real.address) });
+export function realValueOf({ address, tunnel, ...real }: Real): Uint8Array {
+  const encap = ENCAP[tunnel?.encap ?? 'none'];
+  const outer = tunnel === undefined ? 0 : isMapped(address) ? 4 : 6;
+  const innerMtu = tunnel?.innerMtu ?? 0;
+  return encoded(realValue, { ...real, innerMtu, encap, outer, address: addressBytes(address) });
 }
 
-export function controlValueOf(value: { mac: Uint8Array; seed: number; epoch: number }): Uint8Array {
-  return encoded(controlValue, value);
+export interface Control {
+  readonly mac: Uint8Array;
+  readonly seed: number;
+  readonly epoch: number;
+  /** Where tunnels begin: 4 and 16 bytes. */
+  readonly sourceV4?: Uint8Array | undefined;
+  readonly sourceV6?: Uint8Array | undefined;
+  /** "Too big" messages for each window and CPU. */
+  readonly answers?: number;
+}
+
+export function controlValueOf({ sourceV4, sourceV6, answers = 0, ...value }: Control): Uint8Array {
+  const sources = { sourceV4: sourceV4 ?? new Uint8Array(4), sourceV6: sourceV6 ?? new Uint8Array(16) };
+  return encoded(controlValue, { ...value, ...sources, answers });
+}
+
+function isMapped(address: Words): boolean {
+  return address[0] === 0 && address[1] === 0 && address[2] === 0xffff;
 }

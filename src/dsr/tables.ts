@@ -24,6 +24,8 @@ export interface PathTables {
   /** Slots of a VIP's Maglev table, 0 if it has none. */
   slotsOf(vip: number): number;
   slot(vip: number, slot: number): number;
+  /** Whether one more "too big" may be sent in this window of time; it counts as sent then. */
+  takeAnswer(): boolean;
   count(outcome: Outcome): void;
   countVip(vip: number, bytes: number, flows: number): void;
   countReal(real: number, bytes: number, flows: number): void;

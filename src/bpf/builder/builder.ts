@@ -8,9 +8,12 @@
 import { MAX_BPF_STACK } from '../../sys/uapi/bpf.js';
 import * as asm from '../asm/index.js';
 import { type Condition, equal } from './condition.js';
-import { Place } from './place.js';
+import { type FieldAt, Place } from './place.js';
 
 type Body = () => void;
+
+/** What csum_diff adds at most (net/core/filter.c, bpf_csum_diff). */
+const MAX_CSUM_BYTES = 512;
 
 /** What the builder must know of a map. */
 export interface MapShape {
@@ -128,6 +131,21 @@ export class Builder {
     key.address(asm.r2);
     value.address(asm.r3);
     this.emit(asm.mov.imm(asm.r4, 0), asm.callHelper('map_update_elem'));
+  }
+
+  /**
+   * r0 = the sum of `field`'s words and of the number in `seed`, unfolded (csum_diff, 4.6): its bytes are a multiple of four.
+   * The kernel takes 512 at once, so a longer field is added in parts.
+   */
+  addWords(place: Place, field: FieldAt, seed: asm.Register): void {
+    this.emit(asm.mov.reg(asm.r5, seed));
+    for (let at = 0; at < field.bytes; at += MAX_CSUM_BYTES) {
+      const bytes = Math.min(MAX_CSUM_BYTES, field.bytes - at);
+      if (at > 0) this.emit(asm.mov.reg(asm.r5, asm.r0));
+      place.address(asm.r3, { offset: field.offset + at, bytes });
+      this.emit(asm.mov.imm(asm.r1, 0), asm.mov.imm(asm.r2, 0), asm.mov.imm(asm.r4, bytes));
+      this.emit(asm.callHelper('csum_diff'));
+    }
   }
 
   /** r0 = value; exit. */

@@ -115,6 +115,19 @@ export function chooseStage(w: Workspace): void {
 
 /** r1 = the hash of the client's address, and of the ports if the service is so. Uses r2. */
 function hashClient(w: Workspace): void {
+  hash(w, (addPorts) => {
+    w.flags.load(r2, span(0, 4));
+    w.b.emit(asm.and.imm(r2, VIP_HASH_PORTS));
+    w.b.unless(equal(r2, 0), addPorts);
+  });
+}
+
+/** r1 = the hash of client and ports, which spreads flows on their way. Uses r2. */
+export function hashFlow(w: Workspace): void {
+  hash(w, (addPorts) => addPorts());
+}
+
+function hash(w: Workspace, mayAddPorts: (addPorts: () => void) => void): void {
   const { b, options } = w;
   const client = (word: number) => span(flowKey.at.client + word * 4, 4);
   w.control(r1).load(r1, field(controlValue, 'seed'));
@@ -129,9 +142,7 @@ function hashClient(w: Workspace): void {
     } else first();
   }
   last();
-  w.flags.load(r2, span(0, 4));
-  b.emit(asm.and.imm(r2, VIP_HASH_PORTS));
-  b.unless(equal(r2, 0), () => addWord(() => w.ports.load(r2, span(0, 4))));
+  mayAddPorts(() => addWord(() => w.ports.load(r2, span(0, 4))));
   for (const [factor, shift] of HASH_END) {
     b.emit(asm.mul32.imm(r1, factor), asm.mov32.reg(r2, r1), asm.rsh32.imm(r2, shift), asm.xor32.reg(r1, r2));
   }

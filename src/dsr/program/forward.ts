@@ -1,8 +1,9 @@
 /** The last stages: to the server, and the counters. */
 import * as asm from '../../bpf/asm/index.js';
-import { above, atMost, type MapShape, type Place } from '../../bpf/builder/index.js';
+import { above, atMost, type MapShape, type Place, unequal } from '../../bpf/builder/index.js';
+import { ENCAP } from '../../frame/tunnel.js';
 import { XDP_DROP, XDP_PASS, XDP_TX } from '../../sys/uapi/bpf.js';
-import { OUTCOME, OUTCOME_NAMES, realValue, trafficValue } from '../layout.js';
+import { LAST_PASS, LAST_TX, OUTCOME, OUTCOME_NAMES, realValue, trafficValue } from '../layout.js';
 import { demandVip } from './service.js';
 import { END, FRAME, field, OUTCOME_REGISTER, REAL, span, type Workspace } from './workspace.js';
 
@@ -12,15 +13,26 @@ const { r0, r1, r2, r9 } = asm;
 export function forwardStage(w: Workspace): void {
   const { b } = w;
   b.stage('forward', () => {
-    w.copyMac(w.ethernet, 0, b.place('real', REAL, 0, realValue.bytes), realValue.at.mac);
+    const real = b.place('real', REAL, 0, realValue.bytes);
+    if (w.options.tunnels) {
+      real.load(r1, field(realValue, 'encap'));
+      b.jumpIf(unequal(r1, ENCAP.none), 'tunnel');
+    }
+    w.copyMac(w.ethernet, 0, real, realValue.at.mac);
     w.storeOwnMac(w.ethernet, 6);
-    b.emit(asm.sub.reg(END, FRAME));
-    countTraffic(w.maps.realTraffic, w.index);
-    countTraffic(w.maps.vipTraffic, w.vip);
+    countTraffic(w);
     b.goto('count');
   });
+}
 
-  function countTraffic(map: MapShape, key: Place): void {
+/** For the real at r9 and the service; r7 = the frame's length. Uses r1 and r2. */
+export function countTraffic(w: Workspace): void {
+  const { b } = w;
+  b.emit(asm.sub.reg(END, FRAME));
+  count(w.maps.realTraffic, w.index);
+  count(w.maps.vipTraffic, w.vip);
+
+  function count(map: MapShape, key: Place): void {
     const skip = b.newLabel('counted');
     const traffic = b.lookup(map, key, skip);
     traffic.increase(field(trafficValue, 'packets'), 1, r1);
@@ -40,9 +52,8 @@ export function countStage(w: Workspace): void {
     w.index.store(span(0, 4), OUTCOME_REGISTER);
     b.lookup(w.maps.outcomes, w.index, counted).increase(span(0, 8), 1, r1);
     b.emit(asm.label(counted), asm.mov.imm(r0, XDP_DROP));
-    // As `verdictOf` has it: outcomes are numbered by verdict.
-    b.if(atMost(OUTCOME_REGISTER, OUTCOME.txEcho), () => b.emit(asm.mov.imm(r0, XDP_TX)));
-    b.if(atMost(OUTCOME_REGISTER, OUTCOME.passNotVip), () => b.emit(asm.mov.imm(r0, XDP_PASS)));
+    b.if(atMost(OUTCOME_REGISTER, LAST_TX), () => b.emit(asm.mov.imm(r0, XDP_TX)));
+    b.if(atMost(OUTCOME_REGISTER, LAST_PASS), () => b.emit(asm.mov.imm(r0, XDP_PASS)));
     b.emit(asm.exit());
   });
 }

@@ -26,6 +26,8 @@ export function fragmentStage(w: Workspace, family: 4 | 6): void {
     w.protocol.store(span(0, 4), r1);
     w.remaining.store(span(0, 4), r4);
     w.packet.store(span(0, 8), PACKET);
+    // Its ports are known later, if at all.
+    if (w.options.tunnels) w.ports.store(span(0, 4), 0);
     b.jumpIf(equal(r1, family === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6), 'ours.dropIcmp');
     if (family === 4) readIpv4Fragment();
     // Of IPv6 the number and whether it is a later one were kept when its header was walked over.

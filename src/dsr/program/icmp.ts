@@ -179,6 +179,7 @@ function errorStage(w: Workspace, family: 4 | 6): void {
     w.storeVipPort(r1);
     findPortless(w, 'dropNoService');
     w.flags.store(span(0, 4), 0);
+    if (w.options.tunnels) w.ports.store(span(0, 4), 0);
     b.emit(asm.mov.imm(OUTCOME_REGISTER, OUTCOME.txIcmp), asm.ja('choose'));
   }
 }

@@ -14,6 +14,7 @@ export function linkStage(w: Workspace): void {
     frame.need(ETHERNET_BYTES, asm.r2, 'passOther');
     frame.load(asm.r1, span(ETHERNET_BYTES - 2, 2));
     b.emit(asm.mov.reg(PACKET, FRAME), asm.add.imm(PACKET, ETHERNET_BYTES));
+    if (options.tunnels) w.typeAt.store(span(0, 8), ETHERNET_BYTES - 2);
     for (let tag = 1; options.vlan && tag <= MAX_TAGS; tag++) skipTag(tag);
     b.emit(asm.label('link.type'));
     if (options.ipv4) {
@@ -36,5 +37,8 @@ export function linkStage(w: Workspace): void {
     // A swapped register is any number to the verifier, so that one and two tags are the same to it from here on.
     b.emit(asm.mov.imm(asm.r2, bytes), asm.toLe(asm.r2, 64), asm.and.imm(asm.r2, 31));
     b.emit(asm.mov.reg(PACKET, FRAME), asm.add.reg(PACKET, asm.r2));
+    if (!options.tunnels) return;
+    b.emit(asm.sub.imm(asm.r2, 2));
+    w.typeAt.store(span(0, 8), asm.r2);
   }
 }

@@ -6,7 +6,7 @@ import { MIN_BUFFER_BYTES } from '../answer.js';
 import { BpfTables, createMaps } from '../bpf-tables.js';
 import { Decision } from '../decision.js';
 import type { Subject } from '../decision.suite.js';
-import { DEAD, DRAINED, STAGE_SIZE, setStage } from '../fixtures/stage.js';
+import { DEAD, DRAINED, STAGE_SIZE, setStage, setTunnels } from '../fixtures/stage.js';
 import {
   ABUSE_REAL,
   type Dimensions,
@@ -19,7 +19,14 @@ import {
 import { MemoryTables } from '../memory-tables.js';
 import { dsrProgram, type VipMaps } from './index.js';
 
-export const everything: ProgramOptions = { ipv4: true, ipv6: true, vlan: true, acl: true, prefixes: true };
+export const everything: ProgramOptions = {
+  ipv4: true,
+  ipv6: true,
+  vlan: true,
+  acl: true,
+  tunnels: true,
+  prefixes: true,
+};
 
 /** No frame that is shorter comes to a program: the kernel sees to that. */
 const MIN_FRAME_BYTES = 14;
@@ -93,8 +100,10 @@ export function compareWithDecision(
   const decision = new Decision(tables);
   const subject = programSubject(knowsVips, size);
   try {
-    setStage(tables);
-    setStage(subject.control);
+    for (const control of [tables, subject.control]) {
+      setStage(control);
+      setTunnels(control);
+    }
     const buffer = new Uint8Array(MAX_FRAME_BYTES + MIN_BUFFER_BYTES);
     let number = 0;
     for (const given of frames) {
@@ -119,7 +128,7 @@ export function compareWithDecision(
     assert.deepEqual(subject.control.outcomes(), tables.outcomes(), about);
     for (let vip = 0; vip < size.vips; vip++)
       assert.deepEqual(subject.control.vipTraffic(vip), tables.vipTraffic(vip), `VIP ${vip}, ${about}`);
-    for (const real of [1, 2, 3, DRAINED, DEAD, ABUSE_REAL])
+    for (const real of [1, 2, 3, 10, 11, 12, 13, DRAINED, DEAD, ABUSE_REAL])
       assert.deepEqual(subject.control.realTraffic(real), tables.realTraffic(real), `real ${real}, ${about}`);
   } finally {
     subject.close();

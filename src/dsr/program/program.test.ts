@@ -6,8 +6,8 @@ import { needsBpf } from '../../bpf/kernel.suite.js';
 import { BpfTables, createMaps } from '../bpf-tables.js';
 import { decisionSuite, fixtures } from '../decision.suite.js';
 import { randomFrames } from '../fixtures/random.js';
-import { STAGE_SIZE, setStage } from '../fixtures/stage.js';
-import type { ProgramOptions } from '../layout.js';
+import { client, frame, ipPacket, STAGE_SIZE, setAnswers, setStage, setTunnels, TCP, WEB } from '../fixtures/stage.js';
+import { OUTCOME, type ProgramOptions } from '../layout.js';
 import { dsrProgram } from './index.js';
 import { knownAddresses } from './known-vips.js';
 import { compareWithDecision, everything, type ProgramSubject, programSubject } from './program.suite.js';
@@ -88,7 +88,34 @@ test('what is off leaves no code', () => {
   );
   assert.ok(!listing(dsrProgram({ ...everything, prefixes: false }).code).includes('map[prefixes]'));
   assert.ok(!listing(dsrProgram({ ...everything, vlan: false }).code).includes('link.tag'));
+  assert.ok(stages({}).includes('tunnel') && stages({}).includes('tooBig4') && stages({}).includes('tooBig6'));
+  assert.deepEqual(
+    stages({ tunnels: false }).filter((name) => /tunnel|toobig/i.test(name)),
+    [],
+  );
   assert.throws(() => dsrProgram({ ...everything, ipv4: false, ipv6: false }), {
     message: 'a DSR program is for IPv4, IPv6 or both',
   });
+});
+
+test('the program tells no more senders in a window than it may', needsBpf, () => {
+  const subject = programSubject(false);
+  try {
+    setStage(subject.control);
+    setTunnels(subject.control);
+    setAnswers(subject.control, 2);
+    const from = client();
+    const frames = fixtures.flatMap(({ steps }) =>
+      steps.flatMap((step) => (typeof step !== 'function' && step.outcome === 'txTooBig' ? [step.given] : [])),
+    );
+    const given = frame(ipPacket(from, WEB, { protocol: TCP, bytes: new Uint8Array(1400) }));
+    for (let i = 0; i < 50; i++) subject.run(i % 2 === 0 ? given : frames[i % frames.length]);
+    const counts = subject.control.outcomes();
+    const told = counts[OUTCOME.txTooBig];
+    // They may come at the end of one window and the beginning of the next, and on either CPU.
+    assert.ok(told >= 2 && told <= 8, `${told} were told`);
+    assert.ok(counts[OUTCOME.dropTooBig] >= 15, `${counts}`);
+  } finally {
+    subject.close();
+  }
 });

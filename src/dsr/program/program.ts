@@ -15,6 +15,8 @@ import type { VipMaps } from './known-vips.js';
 import { linkStage } from './link.js';
 import { deniedStage, serviceStage } from './service.js';
 import { solicitationStage } from './solicitation.js';
+import { tooBigStage } from './too-big.js';
+import { tunnelStage } from './tunnel.js';
 import { Workspace } from './workspace.js';
 
 /**
@@ -34,6 +36,10 @@ export function dsrProgram(options: ProgramOptions, vips?: VipMaps): ProgramSpec
   forwardStage(w);
   countStage(w);
   chooseStage(w);
+  if (options.tunnels) {
+    tunnelStage(w);
+    tooBigStage(w);
+  }
   if (options.acl) deniedStage(w);
   if (options.ipv4) {
     fragmentStage(w, 4);

@@ -14,7 +14,6 @@ import {
   TARGET_LINK_ADDRESS,
 } from '../../frame/ndp.js';
 import { PROTOCOL } from '../../frame/protocol.js';
-import { XDP_MD } from '../../sys/uapi/bpf.js';
 import { MAX_NS_BYTES, NS_BYTES, vipKey } from '../layout.js';
 import { demandVip } from './service.js';
 import { END, FRAME, field, PACKET, PAYLOAD, span, type Workspace, wire16, wire32 } from './workspace.js';
@@ -116,8 +115,7 @@ export function solicitationStage(w: Workspace): void {
     b.emit(asm.mov.reg(r3, END), asm.sub.reg(r3, FRAME), asm.sub.reg(r2, r3));
     w.context.load(r1, span(0, 8));
     b.emit(asm.callHelper('xdp_adjust_tail'));
-    w.context.load(r1, span(0, 8));
-    b.emit(asm.load(FRAME, r1, XDP_MD.data, 4), asm.load(END, r1, XDP_MD.dataEnd, 4));
+    w.reloadFrame();
     b.emit(asm.mov.reg(PACKET, FRAME), asm.add.reg(PACKET, PAYLOAD));
     w.cursor('frame', FRAME).need(14, r2, 'passOther');
     // Without room behind the frame (a driver that has none) the kernel has to see to it.

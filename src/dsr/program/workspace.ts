@@ -13,6 +13,7 @@
  */
 import * as asm from '../../bpf/asm/index.js';
 import { Builder, Cursor, type FieldAt, type MapShape, type Place } from '../../bpf/builder/index.js';
+import { XDP_MD } from '../../sys/uapi/bpf.js';
 import {
   aclKey,
   controlValue,
@@ -85,6 +86,12 @@ export class Workspace {
   readonly packet: Place;
   readonly isLater: Place;
   readonly aclBit: Place;
+  /** Where the frame's last EtherType lies, behind any tags; and what else is needed once the frame has been moved. */
+  readonly typeAt: Place;
+  readonly tags: Place;
+  readonly innerBytes: Place;
+  readonly tos: Place;
+  readonly hash: Place;
   /** Which of several known addresses it is. */
   readonly addressNumber: Place;
   /** The VIPs that the program knows by heart, by family. */
@@ -122,6 +129,11 @@ export class Workspace {
     this.packet = b.reserve('packet', 8);
     this.isLater = b.reserve('is later fragment', 4);
     this.aclBit = b.reserve('acl bit', 4);
+    this.typeAt = b.reserve('type at', 8);
+    this.tags = b.reserve('tags', 8);
+    this.innerBytes = b.reserve('inner bytes', 4);
+    this.tos = b.reserve('type of service', 4);
+    this.hash = b.reserve('hash', 4);
     this.addressNumber = b.reserve('address number', 4);
   }
 
@@ -139,6 +151,12 @@ export class Workspace {
   control(dst: asm.Register): Place {
     this.b.emit(asm.loadMapValue(dst, 'control'));
     return this.b.place('control', dst, 0, controlValue.bytes);
+  }
+
+  /** Takes both pointers anew, as the kernel wants once a frame has been moved or cut. Uses r1. */
+  reloadFrame(): void {
+    this.context.load(asm.r1, span(0, 8));
+    this.b.emit(asm.load(FRAME, asm.r1, XDP_MD.data, 4), asm.load(END, asm.r1, XDP_MD.dataEnd, 4));
   }
 
   /** Goes to `otherwise` if the frame is for another MAC address. Uses r2 and r3. */

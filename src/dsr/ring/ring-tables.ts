@@ -123,6 +123,9 @@ export class RingTables implements ControlTables, PathTables {
 
   putFlow(): void {}
   putFragment(): void {}
+  takeAnswer(): boolean {
+    return true;
+  }
   count(_: Outcome): void {}
   countVip(): void {}
   countReal(): void {}
