@@ -4,7 +4,7 @@
  * What the balancer has learnt (counters, blacklists, tracked clients) is state and lives in shared tables.
  */
 import type { AclEntry } from './acl.js';
-import type { Endpoint } from './address.js';
+import type { Endpoint, IpEndpoint } from './address.js';
 import type { TicketKeys, TlsPlan } from './tls-plan.js';
 
 /** Upper bounds. Tables reserve address space for them (memory is committed by the kernel when touched). */
@@ -33,6 +33,17 @@ export type Transparent = 'off' | 'address' | 'port';
 export type ProxyVersion = 'off' | 'v1' | 'v2';
 
 export type FastClose = 'off' | 'up' | 'down' | 'both';
+
+/** How a line of the log looks. */
+export const LOG_FORMATS = ['pen', 'json', 'clf'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** Where lines go, as written and as understood. */
+export interface LogTarget {
+  readonly text: string;
+  /** Datagrams to this address; undefined: the text names a file. */
+  readonly endpoint: IpEndpoint | undefined;
+}
 
 /** One row of the server table as configured. `port` 0 or no endpoint: the slot is empty and takes nothing. */
 export interface ServerSpec {

@@ -1,0 +1,47 @@
+/** The fields of a record as every format writes them. */
+import { NONE } from '../core/configuration.js';
+import { dots, type Escaping } from './escape.js';
+import type { LineBuffer } from './line-buffer.js';
+import type { Surroundings } from './log-format.js';
+import type { LogRing } from './log-ring.js';
+import {
+  CLIENT,
+  flagsIn,
+  IS_UNIX_CLIENT,
+  IS_UNIX_SERVER,
+  kindIn,
+  SERVER,
+  SERVER_ADDRESS,
+  textLengthIn,
+  textWord,
+} from './record.js';
+
+/** The client's address, or `unix` for one that has none. */
+export function putClient(line: LineBuffer, ring: LogRing, at: number, unix: string): void {
+  if ((flagsIn(ring.words[at]) & IS_UNIX_CLIENT) !== 0) line.put(unix);
+  else line.address(ring.words, at + CLIENT);
+}
+
+/** The server's address or path, `none` if there was no server. A path has no blanks, so that it stays one field. */
+export function putServer(
+  line: LineBuffer,
+  ring: LogRing,
+  at: number,
+  { serverPath }: Surroundings,
+  none: string,
+  escaping: Escaping = dots,
+): void {
+  const slot = ring.words[at + SERVER];
+  if (slot === NONE) line.put(none);
+  else if ((flagsIn(ring.words[at]) & IS_UNIX_SERVER) === 0) line.address(ring.words, at + SERVER_ADDRESS);
+  else {
+    const path = Buffer.from(serverPath(slot).replaceAll(' ', '_'));
+    line.escaped(escaping, path, 0, path.length);
+  }
+}
+
+/** The first line of what the client sent. */
+export function putText(line: LineBuffer, ring: LogRing, at: number, escaping: Escaping): void {
+  const head = ring.words[at];
+  line.escaped(escaping, ring.bytes, (at + textWord(kindIn(head))) * 4, textLengthIn(head));
+}
