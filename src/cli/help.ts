@@ -29,7 +29,7 @@ export function helpText(): string {
     'Accepted for old scripts, with a warning:',
     ...obsolete.map(optionLine),
     '',
-    'Signals: HUP reads the -F file again, USR1 writes statistics, TERM and INT end pen.',
+    'Signals: HUP opens the log anew and reads the -F file again, USR1 writes statistics, TERM and INT end pen.',
   ];
   return `${lines.join('\n')}\n`;
 }

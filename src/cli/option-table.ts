@@ -83,7 +83,12 @@ export const OPTIONS: readonly OptionRow[] = [
   toggle('h', 'hash', 'select by a hash of the client address, with -r of its port too'),
   later('i', 'NAME', 'the Windows service is', 'Windows: install as a service'),
   text('j', 'DIR', 'root', 'confine the process to this directory (chroot)'),
-  later('l', 'FILE|HOST:PORT', 'the connection log is', 'log to a file or to penlogd'),
+  {
+    ...row('l', 'FILE|HOST:PORT', 'log requests and connections to a file or to penlogd'),
+    take(draft, target) {
+      draft.commands.push({ option: '-l', line: `log ${oneLine('l', target)}` });
+    },
+  },
   number('m', 'N', 'multi_accept', 'acceptBatch', 'accept up to N connections at a time'),
   obsolete('n', undefined, 'sockets never block'),
   command('o', 'the same as -O'),

@@ -141,7 +141,6 @@ describe('parseOptions refuses', () => {
     ['-i pen', '-i: the Windows service is not available yet', windows],
     ['-i pen 80 www1', '-i: the Windows service is not available yet'],
     ['-a 80 www1', '-a: debugging dumps are not available yet'],
-    ['-l pen.log 80 www1', '-l: the connection log is not available yet'],
     ['-L tls2 443 www1', "-L: expected ssl23, ssl3, tls1, tls1.2, tls1.3, got 'tls2'"],
   ];
   for (const [typed, want, where] of rows) {

@@ -29,6 +29,8 @@ const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => st
   idlers: number('idlers'),
   keepalive: toggle('keepalive'),
   listenBacklog: number('listen_backlog'),
+  log: (target) => (target === undefined ? 'no log' : `log ${sayable(target.text)}`),
+  logFormat: (format) => `log_format ${format}`,
   pendingMax: number('pending_max'),
   peek: toggle('peek'),
   prio: toggle('prio'),

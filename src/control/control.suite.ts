@@ -13,6 +13,7 @@ import { ServerState } from '../core/server-state.js';
 import type { ConnectionSnapshot, DataPlane, WorkerSnapshot } from '../proxy/data-plane.js';
 import { Transparency } from '../proxy/transparency.js';
 import { NO_TLS_COUNTS, type TlsCounts } from '../tls/counts.js';
+import { LogRing } from '../weblog/log-ring.js';
 import { type CommandLine, Service, type ServiceOptions } from './service.js';
 
 /** A state that a connection in use may have. */
@@ -37,6 +38,7 @@ export class MemoryDataPlane implements DataPlane {
   readonly servers = new ServerState(ServerState.allocate());
   readonly clients = new ClientTable(ClientTable.allocate(1));
   readonly transparency = new Transparency(Transparency.allocate()).counters;
+  readonly logRings = [LogRing.allocate(new SharedArrayBuffer(4), 1 << 12)];
   configuration: Configuration;
   listening: Endpoint | undefined;
   /** How often a configuration has been published. */

@@ -204,6 +204,8 @@ test('write gives a file that starts the same, every setting of it', async (t) =
     'emergency 127.0.0.1:9:1',
     'abuse_server [::1]:10',
     `web_stats ${join(folder, 'a page.html')}`,
+    `log ${join(folder, 'a log')}`,
+    'log_format clf',
     'node',
     'dsr_mode packet',
     'listen localhost:0',
@@ -251,6 +253,15 @@ test('dsr_mode says how packets go, is one of a few, and is chosen at the start'
   assert.match(
     await service.execute('dsr_mode warp', 'unix'),
     /^error: dsr_mode: expected auto, xdp, .*, got 'warp'\n$/,
+  );
+});
+
+test('log cannot be had together with direct server return, where pen sees no connections', async (t) => {
+  const { service } = serviceOf(t);
+  const commands = ['dsr_if eth0', 'log /dev/null'].map((line) => ({ option: '-O', line }));
+  await assert.rejects(
+    service.prepare({ listen: '192.0.2.1:80', servers: ['192.0.2.2'], commands }),
+    /log is for the proxy: with dsr_if pen sees no requests/,
   );
 });
 

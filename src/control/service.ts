@@ -21,6 +21,7 @@ import { Draft, emptySetup, type Floors, type Setup } from './draft.js';
 import { CommandError, ConfigurationError, causeOf } from './errors.js';
 import { named, parseLine } from './language.js';
 import { listenCause } from './listen-cause.js';
+import { LogKeeper } from './log-keeper.js';
 import { Observer } from './observer.js';
 import { isSame, published, replacedSlots } from './published.js';
 import { replaceFile } from './replace-file.js';
@@ -91,6 +92,7 @@ type DraftState = Pick<Draft, 'blacklists' | 'drains'>;
 
 export class Service {
   readonly #options: ServiceOptions;
+  readonly #log: LogKeeper;
   #setup: Setup = emptySetup;
   /** What the command line alone says: every reading of the file begins with it. */
   #base: Setup = emptySetup;
@@ -115,6 +117,11 @@ export class Service {
 
   constructor(options: ServiceOptions) {
     this.#options = options;
+    this.#log = new LogKeeper({
+      monotonicMs: options.monotonicMs,
+      wallMs: options.wallMs,
+      warn: (line) => this.log(0, line),
+    });
   }
 
   get setup(): Setup {
@@ -238,12 +245,14 @@ export class Service {
   async start(): Promise<void> {
     const { configuration, listen, engine, admin } = this.#setup;
     if (!listen) throw new Error('Service.start: prepare it first');
+    const sink = await this.#log.open(configuration.settings);
     this.#dataPlane = await this.#options.startDataPlane(
       published(configuration, this.#tls),
       listen.endpoint,
       engine,
       this.#setup,
     );
+    await this.#log.use(configuration, sink, this.#dataPlane.logRings);
     const watch = new TransparencyWatch(this.#dataPlane.transparency, (level, line) => this.log(level, line));
     this.#watch = setInterval(() => watch.look(this.monotonicMs()), WATCH_MS).unref();
     this.#tls.start();
@@ -297,9 +306,13 @@ export class Service {
     });
   }
 
-  /** HUP: if the file has changed, the settings become command line plus file. Never rejects; problems are logged. */
+  /**
+   * HUP: logs are opened anew, and if the file has changed, the settings become command line plus file. Never rejects;
+   * problems are logged.
+   */
   reload(): Promise<void> {
     return this.#inTurn(async () => {
+      await this.#log.reopen();
       await this.#refreshTls();
       if (this.#file === undefined) return;
       try {
@@ -381,6 +394,7 @@ export class Service {
     await this.#admin?.close();
     await Promise.race([this.#last, sleep(STOP_PATIENCE_MS, undefined, { ref: false })]);
     await this.#dataPlane?.stop();
+    await this.#log.close();
   }
 
   async #run(line: string, origin: Origin): Promise<string | undefined> {
@@ -432,29 +446,28 @@ export class Service {
     if (problem !== undefined) throw new CommandError(problem);
     if (this.#control) requireGuarded(this.#control.endpoint, setup);
     const loaded = needsTls(was, setup) ? this.#loadTls(setup) : undefined;
+    const sink = await this.#log.open(setup.configuration.settings);
     const isMoved = !isSame(was.admin?.endpoint, setup.admin?.endpoint);
-    const door = isMoved && setup.admin ? await this.#options.openAdmin(setup.admin.endpoint, this) : undefined;
-    if (setup.listen && setup.listen !== was.listen && !isSame(setup.listen.endpoint, was.listen?.endpoint)) {
-      try {
-        await this.#listen(setup.listen.endpoint);
-      } catch (error) {
-        await door?.close();
-        throw error;
-      }
-    }
-    const before = this.#tls.inForce;
-    if (loaded !== undefined) this.#adoptTls(setup, loaded);
     const replaced = replacedSlots(was, setup);
-    // Before the workers hear of it: they let go of what they keep ready for a server that drains.
-    this.#drain(new Map([...replaced.map((slot) => [slot, false] as const), ...draft.drains]));
+    const before = this.#tls.inForce;
+    let door: AdminDoor | undefined;
     try {
+      if (isMoved && setup.admin) door = await this.#options.openAdmin(setup.admin.endpoint, this);
+      if (setup.listen && setup.listen !== was.listen && !isSame(setup.listen.endpoint, was.listen?.endpoint)) {
+        await this.#listen(setup.listen.endpoint);
+      }
+      if (loaded !== undefined) this.#adoptTls(setup, loaded);
+      // Before the workers hear of it: they let go of what they keep ready for a server that drains.
+      this.#drain(new Map([...replaced.map((slot) => [slot, false] as const), ...draft.drains]));
       dataPlane.configure(published(setup.configuration, this.#tls));
     } catch (error) {
       this.#tls.restore(before);
       this.#tls.start();
+      await sink?.close();
       await door?.close();
       throw error instanceof Refusal ? new CommandError(error.message) : error;
     }
+    await this.#log.use(setup.configuration, sink, dataPlane.logRings);
     if (isMoved) {
       // Not awaited: the request that brought this command has still to be answered there.
       void this.#admin?.close();

@@ -20,7 +20,11 @@ function portProblem({ listen, dsrInterface }: Setup): string | undefined {
 
 /** What cannot be had together with direct server return. */
 function directProblem({ configuration, dsrInterface }: Setup): string | undefined {
-  if (dsrInterface === undefined || !isTransparent(configuration.settings)) return undefined;
+  if (dsrInterface === undefined) return undefined;
+  if (configuration.settings.log !== undefined) {
+    return 'log is for the proxy: with dsr_if pen sees no requests and no connections (leave it out)';
+  }
+  if (!isTransparent(configuration.settings)) return undefined;
   return 'transparent is for the proxy: with dsr_if servers see their clients anyway (leave it out)';
 }
 

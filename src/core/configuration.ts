@@ -95,6 +95,9 @@ export interface Settings {
   readonly idlers: number;
   readonly keepalive: boolean;
   readonly listenBacklog: number;
+  /** Where requests and connections are logged, undefined = nowhere. */
+  readonly log: LogTarget | undefined;
+  readonly logFormat: LogFormat;
   /** Connects in progress to one server beyond which it takes no new client. */
   readonly pendingMax: number;
   /** The first bytes of a client choose among the names of the servers. */
@@ -163,6 +166,8 @@ export const defaultSettings: Settings = {
   idlers: 0,
   keepalive: false,
   listenBacklog: 511,
+  log: undefined,
+  logFormat: 'pen',
   pendingMax: 100,
   peek: false,
   prio: false,

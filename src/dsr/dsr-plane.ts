@@ -104,6 +104,8 @@ export class DsrPlane implements DataPlane, FrameView {
   readonly servers = new ServerState(ServerState.allocate());
   readonly clients = new ClientTable(ClientTable.allocate(0));
   readonly transparency = new Transparency(Transparency.allocate()).counters;
+  /** No connections pass through here, so there is nothing to log. */
+  readonly logRings = [];
   readonly #options: DsrOptions;
   readonly #path: Path;
   readonly #probes: LinkProbes;

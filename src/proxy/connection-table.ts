@@ -53,7 +53,7 @@ const IDLERS = 1;
 
 export class ConnectionTable {
   readonly state: Uint8Array;
-  /** Bits of the relay, see relay.ts. */
+  /** FROM_UNIX, and bits of the relay (relay.ts) and the proxy (tcp-proxy.ts). */
   readonly flags: Uint16Array;
   /** The client's address, four words a connection. */
   readonly peer: Int32Array;

@@ -9,6 +9,7 @@ import type { Counters } from '../core/counters.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
 import type { TlsCounts } from '../tls/counts.js';
+import type { LogRingMemory } from '../weblog/log-ring.js';
 
 /** What `connection N` and `connections` show. Sockets are -1 and the state 0 where there is none. */
 export interface ConnectionSnapshot {
@@ -91,6 +92,8 @@ export interface DataPlane {
   readonly clients: ClientTable;
   /** By the numbers of TRANSPARENCY. */
   readonly transparency: Counters;
+  /** What the workers want logged, a ring each. */
+  readonly logRings: readonly LogRingMemory[];
   /** Publishes a configuration: connections accepted after this call obey it. Throws a Refusal, changing nothing. */
   configure(configuration: Configuration): void;
   /** Listens there and, once that works, no longer where it did. Rejects with a SystemError, changing nothing. */

@@ -124,6 +124,11 @@ export class HttpRelay {
     return this.#streams[connection]?.refusal ?? BAD_REQUEST;
   }
 
+  /** Something that it sent is not passed on. */
+  refuses(connection: number): boolean {
+    return (this.#streams[connection]?.refusal ?? 0) !== 0;
+  }
+
   #passDown(connection: number, stream: HttpStream, socket: number, buffer: number, length: number): number {
     const { answers } = stream;
     const isNews = !answers.isTunnel && !answers.isLost && answers.follow(this.#engine.bytes(buffer), length);

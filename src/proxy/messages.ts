@@ -4,6 +4,7 @@ import type { ClientTableMemory } from '../core/client-table.js';
 import type { Configuration } from '../core/configuration.js';
 import type { ServerStateMemory } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
+import type { LogRingMemory } from '../weblog/log-ring.js';
 import type { ConnectionMemory } from './connection-table.js';
 
 export interface WorkerStart {
@@ -12,6 +13,8 @@ export interface WorkerStart {
   readonly servers: ServerStateMemory;
   readonly clients: ClientTableMemory;
   readonly connections: ConnectionMemory;
+  /** Where it writes what is to be logged. */
+  readonly log: LogRingMemory;
   /** One Int32: the number of messages sent so far; a worker that finds it ahead of its own count has mail. */
   readonly mail: SharedArrayBuffer;
   /** One Int32 for all workers: not 0 if some worker is short of places (`-x`). */

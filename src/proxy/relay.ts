@@ -19,6 +19,8 @@ import type { ConnectionTable } from './connection-table.js';
 export const UP_ENDED = 1;
 export const DOWN_ENDED = 2;
 const BOTH_ENDED = UP_ENDED | DOWN_ENDED;
+/** The server was the first to end. */
+export const SERVER_FIRST = 1024;
 /** With UP_ENDED: it was the server that would hear no more. */
 const UP_REFUSED = 8;
 
@@ -57,7 +59,8 @@ export class Relay {
     if (length < 0)
       return !fromClient && (this.#table.flags[connection] & UP_REFUSED) !== 0 ? RELAY_OVER : RELAY_BROKEN;
     const ended = fromClient ? UP_ENDED : DOWN_ENDED;
-    const flags = this.#table.flags[connection] | ended;
+    let flags = this.#table.flags[connection] | ended;
+    if ((flags & BOTH_ENDED) === DOWN_ENDED) flags |= SERVER_FIRST;
     this.#table.flags[connection] = flags;
     if ((flags & BOTH_ENDED) === BOTH_ENDED || (this.endsAtOnce & ended) !== 0) return RELAY_OVER;
     this.#engine.shutdown(other);
@@ -71,7 +74,7 @@ export class Relay {
       if (!toServer) return RELAY_BROKEN;
       if ((this.#table.flags[connection] & DOWN_ENDED) !== 0) return RELAY_OVER;
       // The server hears no more, but what it has said already is still to be delivered.
-      this.#table.flags[connection] |= UP_ENDED | UP_REFUSED;
+      this.#table.flags[connection] |= UP_ENDED | UP_REFUSED | SERVER_FIRST;
       return RELAY_GOES_ON;
     }
     this.#engine.receive(toServer ? this.#table.clientSocket[connection] : this.#table.serverSocket[connection]);

@@ -18,16 +18,20 @@ import {
   type ProxyVersion,
   type Settings,
 } from '../core/configuration.js';
-import { ENDINGS, REFUSAL } from '../core/meters.js';
+import { REFUSAL } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
 import { ERRNO } from '../sys/errno.js';
 import type { TlsEngine, TlsHandler } from '../tls/tls-engine.js';
 import type { Vault } from '../tls/vault.js';
+import { LogRing } from '../weblog/log-ring.js';
+import type { Ending } from '../weblog/record.js';
 import { causeOf, isOurFault, isShortage } from './connect-error.js';
+import { ConnectionLog } from './connection-log.js';
 import { ConnectionTable, FROM_UNIX, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
+import { endingClass } from './ending-class.js';
 import { FirstBytes, HEAR_ON, HEARD } from './first-bytes.js';
 import { HttpRelay } from './http-relay.js';
 import { IdlerPool } from './idler-pool.js';
@@ -35,7 +39,7 @@ import { Introductions, type Learnt } from './introductions.js';
 import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
 import { refusalAnswer } from './refusal-answer.js';
-import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED, Relay, UP_ENDED } from './relay.js';
+import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED, Relay, SERVER_FIRST, UP_ENDED } from './relay.js';
 import { type ServerGroup, ServerGroups } from './server-groups.js';
 import { peerOf, TlsLog } from './tls-peer.js';
 import { REFUSED, Transparency } from './transparency.js';
@@ -61,11 +65,6 @@ const RETRY_MS = 100;
 /** How long a client that is refused may go on talking: closing at once would reset it and lose the answer. */
 const LINGER_MS = 2000;
 
-const CLOSED = ENDINGS.indexOf('closed');
-const BROKEN = ENDINGS.indexOf('broken');
-const IDLE = ENDINGS.indexOf('idle');
-const ORDERED = ENDINGS.indexOf('ordered');
-
 export class TcpProxy implements TlsHandler, Orders {
   #engine!: TlsEngine;
   readonly #vault: Vault;
@@ -83,6 +82,7 @@ export class TcpProxy implements TlsHandler, Orders {
   #firstBytes!: FirstBytes;
   #introductions!: Introductions;
   readonly #tlsLog: TlsLog;
+  readonly #log: ConnectionLog;
   #wheel!: TimerWheel;
   /** Connections that the wheel has room for. */
   #timers = 1024;
@@ -119,6 +119,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#balancer = new Balancer(this.#servers, this.#clients);
     this.#transparency = new Transparency(start.transparency);
     this.#groups = new ServerGroups(this.#state, this.#clients);
+    this.#log = new ConnectionLog(new LogRing(start.log), this.#table, false);
     this.#mail = new Mail(start, post);
     this.#tlsLog = new TlsLog(this.#table, post);
     this.#shortage = new Int32Array(start.shortage);
@@ -177,6 +178,7 @@ export class TcpProxy implements TlsHandler, Orders {
     for (let i = 0; i < 4; i++) this.#table.peer[connection * 4 + i] = peer.words[i];
     this.#table.peerPort[connection] = peer.port;
     if (peer.isUnix) this.#table.flags[connection] = FROM_UNIX;
+    if (this.#log.isOn) this.#log.opened(connection, this.#engine.now());
     if (this.#waiting.length > 0 || !this.#state.tryTakeConnection(this.#limit())) this.#waiting.push(connection);
     else this.#admit(connection);
   }
@@ -212,7 +214,7 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#reached(connection, result);
     } else if (result < 0) {
       this.#state.meters.refused(REFUSAL.no_tls);
-      this.#finish(connection, false);
+      this.#finish(connection, false, 'refused');
     } else {
       this.#wheel.cancel(connection);
       this.#table.flags[connection] |= SECURED;
@@ -243,7 +245,7 @@ export class TcpProxy implements TlsHandler, Orders {
       if (this.#idleTimeoutMs > 0 && length > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
       this.#relayReceived(connection, socket, buffer, length);
     } else if (state === STATE.hearing) {
-      this.#heard(connection, this.#firstBytes.received(connection, buffer, length));
+      this.#heard(connection, this.#firstBytes.received(connection, buffer, length), length);
     } else if (state === STATE.dummy) {
       this.#answerDummy(connection, socket, buffer, length);
     } else if (state === STATE.idler) {
@@ -252,19 +254,34 @@ export class TcpProxy implements TlsHandler, Orders {
       if (buffer >= 0) this.#engine.release(buffer);
       if (state !== STATE.refusing) return;
       if (length > 0) this.#engine.receive(socket);
-      else this.#finish(connection, false);
+      else this.#finish(connection, false, 'refused');
     }
   }
 
   #relayReceived(connection: number, socket: number, buffer: number, length: number): void {
+    if (length > 0 && this.#log.isOn) this.#tell(connection, socket, buffer, length);
     const relay = (this.#table.flags[connection] & HTTP) === 0 ? this.#relay : this.#http;
     const verdict = relay.received(connection, socket, buffer, length);
-    if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, verdict);
+    if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, socket, verdict);
   }
 
-  #relayEnded(connection: number, verdict: number): void {
+  #tell(connection: number, socket: number, buffer: number, length: number): void {
+    const bytes = this.#engine.bytes(buffer);
+    const now = this.#engine.now();
+    if (socket === this.#table.clientSocket[connection]) this.#log.clientSent(connection, bytes, length, now);
+    else this.#log.serverSent(connection, bytes, length, now);
+  }
+
+  /** The pair has ended, by what `socket` reported last. */
+  #relayEnded(connection: number, socket: number, verdict: number): void {
     if (verdict === RELAY_REFUSED) this.#answerRefusal(connection);
-    else this.#finish(connection, verdict === RELAY_BROKEN);
+    else if (verdict === RELAY_BROKEN) this.#finish(connection, true, this.#breach(connection, socket));
+    else this.#finish(connection, false, (this.#table.flags[connection] & SERVER_FIRST) !== 0 ? 'server' : 'client');
+  }
+
+  #breach(connection: number, socket: number): Ending {
+    if ((this.#table.flags[connection] & HTTP) !== 0 && this.#http.refuses(connection)) return 'refused';
+    return socket === this.#table.clientSocket[connection] ? 'client_reset' : 'server_reset';
   }
 
   sent(socket: number, result: number): void {
@@ -278,11 +295,11 @@ export class TcpProxy implements TlsHandler, Orders {
       }
       const relay = (flags & HTTP) === 0 ? this.#relay : this.#http;
       const verdict = relay.sent(connection, socket, result);
-      if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, verdict);
+      if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, socket, verdict);
     } else if (this.#table.state[connection] === STATE.connecting) {
       this.#introduced(connection, result);
     } else if (result < 0) {
-      this.#finish(connection, false);
+      this.#finish(connection, false, 'client_reset');
     } else if (this.#table.state[connection] === STATE.refusing) {
       this.#engine.shutdown(socket);
     } else {
@@ -365,7 +382,7 @@ export class TcpProxy implements TlsHandler, Orders {
   #refuse(connection: number): void {
     const isAdmitted = this.#balancer.admits(this.#loadAddress(connection), this.#isUnix(connection));
     this.#state.meters.refused(isAdmitted ? REFUSAL.no_server : REFUSAL.denied);
-    this.#finish(connection, false);
+    this.#finish(connection, false, isAdmitted ? 'no_server' : 'denied');
   }
 
   /** The client's handshake comes first, unless it is one that nobody would serve (connecting -> securing). */
@@ -516,6 +533,7 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#table.flags[connection] |= HTTP;
       this.#http.begin(connection, this.#introductions.forwarding(this.#learnt(connection)));
     }
+    if (this.#log.isOn) this.#log.reached(connection, this.#servers.spec(server).endpoint, this.#engine.now());
   }
 
   /** A kept connection becomes this client's server side, with whatever the server has said already. */
@@ -544,13 +562,13 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   /** Some of them have come, or no more are to be waited for (hearing -> connecting or free). */
-  #heard(connection: number, verdict: number): void {
+  #heard(connection: number, verdict: number, length = 0): void {
     if (verdict === HEAR_ON) {
       this.#engine.receive(this.#table.clientSocket[connection]);
       return;
     }
     if (verdict !== HEARD) {
-      this.#finish(connection, false);
+      this.#finish(connection, false, length < 0 ? 'client_reset' : 'refused');
       return;
     }
     this.#wheel.cancel(connection);
@@ -576,7 +594,7 @@ export class TcpProxy implements TlsHandler, Orders {
     const { proxy, tls } = this.#servers.spec(this.#table.server[connection]);
     // To a server that speaks TLS it has gone before.
     const sent = proxy === 'off' || tls !== 'off' ? 1 : this.#introduce(connection, proxy);
-    if (sent < 0) this.#finish(connection, true);
+    if (sent < 0) this.#finish(connection, true, 'shortage');
     else if (sent === 0) this.#table.flags[connection] |= INTRODUCING;
     else this.#passOpening(connection);
   }
@@ -595,7 +613,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#table.flags[connection] &= ~INTRODUCING;
     if (isConnecting && result < 0) this.#reached(connection, result);
     else if (isConnecting) this.#secureServer(connection);
-    else if (result < 0) this.#relayEnded(connection, RELAY_BROKEN);
+    else if (result < 0) this.#relayEnded(connection, this.#table.serverSocket[connection], RELAY_BROKEN);
     else this.#passOpening(connection);
   }
 
@@ -629,11 +647,12 @@ export class TcpProxy implements TlsHandler, Orders {
     const isReceiving = this.#http.end(connection);
     this.#wheel.cancel(connection);
     this.#dropServerSocket(connection);
-    this.#leaveServer(connection, CLOSED);
+    this.#leaveServer(connection, 'refused');
+    if (this.#log.isOn) this.#log.answered(connection, status);
     this.#table.state[connection] = STATE.refusing;
     const buffer = this.#engine.acquire();
     if (buffer < 0) {
-      this.#finish(connection, true);
+      this.#finish(connection, true, 'shortage');
       return;
     }
     this.#arm(connection, this.#engine.now() + LINGER_MS);
@@ -643,11 +662,12 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   /** The one end of every connection: gives back what it holds, whatever state it is in (-> free). */
-  #finish(connection: number, reset: boolean, ending = reset ? BROKEN : CLOSED): void {
+  #finish(connection: number, reset: boolean, how: Ending): void {
+    if (this.#log.isOn) this.#log.ended(connection, how, this.#engine.now());
     const state = this.#table.state[connection];
     const clientSocket = this.#table.clientSocket[connection];
     this.#wheel.cancel(connection);
-    if (this.#table.server[connection] !== NONE) this.#leaveServer(connection, ending);
+    if (this.#table.server[connection] !== NONE) this.#leaveServer(connection, how);
     if ((this.#table.flags[connection] & HTTP) !== 0) this.#http.end(connection);
     if ((this.#table.flags[connection] & OPENED) !== 0) this.#firstBytes.end(connection);
     this.#dropServerSocket(connection, reset);
@@ -659,14 +679,14 @@ export class TcpProxy implements TlsHandler, Orders {
     if (state !== STATE.waiting) this.#releasePlace();
   }
 
-  #leaveServer(connection: number, ending: number): void {
+  #leaveServer(connection: number, how: Ending): void {
     const state = this.#table.state[connection];
     const server = this.#table.server[connection];
     if (state === STATE.connecting) this.#servers.settled(server);
     this.#servers.leave(server);
     this.#table.server[connection] = NONE;
     if (state === STATE.relaying) {
-      this.#state.meters.sessionEnded(server, ending, this.#engine.now() - this.#table.sinceMs[connection]);
+      this.#state.meters.sessionEnded(server, endingClass(how), this.#engine.now() - this.#table.sinceMs[connection]);
     }
   }
 
@@ -760,7 +780,7 @@ export class TcpProxy implements TlsHandler, Orders {
     else if (state === STATE.securing) this.#tooSlow(connection);
     else if (state === STATE.reaching) this.connected(this.#table.serverSocket[connection], -ERRNO.ETIMEDOUT);
     else if (state === STATE.hearing) this.#heard(connection, this.#firstBytes.late(connection));
-    else if (state === STATE.refusing) this.#finish(connection, false);
+    else if (state === STATE.refusing) this.#finish(connection, false, 'refused');
     else if (this.#headDeadlineMs(connection) <= this.#engine.now()) this.#headIsLate(connection);
     else if (this.#idleTimeoutMs > 0) this.#checkIdleness(connection);
   };
@@ -769,7 +789,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#vault.failed(true);
     this.#state.meters.refused(REFUSAL.tls_too_slow);
     this.#tlsLog.failed(connection, true, 'handshake not done in time');
-    this.#finish(connection, true);
+    this.#finish(connection, true, 'refused');
   }
 
   #headDeadlineMs(connection: number): number {
@@ -778,7 +798,7 @@ export class TcpProxy implements TlsHandler, Orders {
 
   #headIsLate(connection: number): void {
     const verdict = this.#http.headIsLate(connection);
-    if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, verdict);
+    if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, NONE, verdict);
     else if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, this.#engine.now());
   }
 
@@ -802,7 +822,7 @@ export class TcpProxy implements TlsHandler, Orders {
     const unsent = this.#unsent(connection);
     if (silentSince > now) this.#armIdle(connection, silentSince);
     else if (unsent !== this.#table.lastUnsent[connection]) this.#watchIdleness(connection, now);
-    else this.#finish(connection, unsent !== 0, IDLE);
+    else this.#finish(connection, unsent !== 0, 'idle');
   }
 
   #unsent(connection: number): number {
@@ -829,13 +849,13 @@ export class TcpProxy implements TlsHandler, Orders {
 
   #answerDummy(connection: number, socket: number, buffer: number, length: number): void {
     if (length <= 0) {
-      this.#finish(connection, false);
+      this.#finish(connection, false, length === 0 ? 'client' : 'client_reset');
       return;
     }
     if (this.#idleTimeoutMs > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
     this.#engine.release(buffer);
     const answer = this.#engine.acquire();
-    if (answer < 0) this.#finish(connection, true);
+    if (answer < 0) this.#finish(connection, true, 'shortage');
     else if (this.#engine.send(socket, answer, dummyAnswer(this.#engine.bytes(answer)))) this.#engine.receive(socket);
   }
 
@@ -879,6 +899,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#http.headTimeoutMs = settings.headTimeoutSec === 0 ? Infinity : settings.headTimeoutSec * 1000;
     this.#vault.configure(configuration.tls, configuration.tickets);
     this.#handshakeMs = (configuration.tls?.handshakeSec ?? 0) * 1000;
+    this.#log.configure(settings, this.#engine.now());
     // Each worker keeps its share of them.
     this.#idlers.wanted = Math.floor((this.#idlersMax() + this.#threads - 1 - this.#place) / this.#threads);
     this.#dropIdlers();
@@ -904,7 +925,7 @@ export class TcpProxy implements TlsHandler, Orders {
   closeByHand(connection: number): void {
     const state = this.#table.state[connection];
     if (state === STATE.idler || state === STATE.reaching) this.#dropIdler(connection);
-    else if (state !== STATE.free) this.#finish(connection, false, ORDERED);
+    else if (state !== STATE.free) this.#finish(connection, false, 'ordered');
   }
 
   /** Reading the mail is enough: places are looked for after it. */

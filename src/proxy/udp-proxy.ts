@@ -17,7 +17,10 @@ import { isNetworkError } from '../engine/datagrams/network-error.js';
 import type { DatagramHandler, Datagrams } from '../engine/datagrams.js';
 import { isWildcard } from '../sys/datagram-socket.js';
 import { ERRNO } from '../sys/errno.js';
+import { LogRing } from '../weblog/log-ring.js';
+import type { Ending } from '../weblog/record.js';
 import { causeOf, isOurFault, isShortage } from './connect-error.js';
+import { ConnectionLog } from './connection-log.js';
 import { ConnectionTable } from './connection-table.js';
 import { KeptDatagrams } from './kept-datagrams.js';
 import { Mail, type Orders, type Post } from './mail.js';
@@ -56,6 +59,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   readonly #clients: ClientTable;
   readonly #balancer: Balancer;
   readonly #traffic: UdpTraffic;
+  readonly #log: ConnectionLog;
   readonly #drops: Drops;
   readonly #transparency: Transparency;
   readonly #epochs = new ServerEpochs();
@@ -97,6 +101,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#clients = new ClientTable(start.clients);
     this.#balancer = new Balancer(this.#servers, this.#clients);
     this.#traffic = new UdpTraffic(this.#sessions, this.#state, this.#clients);
+    this.#log = new ConnectionLog(new LogRing(start.log), this.#rows, true);
     this.#drops = new Drops(start.drops);
     this.#transparency = new Transparency(start.transparency);
     this.#heardMs = new Float64Array(start.heard);
@@ -143,7 +148,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     }
     let row = this.#sessions.find(words, port, this.#engine.local, server);
     if (row !== NONE && this.#hasLostServer(row)) {
-      this.#finish(row);
+      this.#finish(row, 'ordered');
       row = NONE;
     }
     if (row === NONE) row = this.#open(words, port, server);
@@ -164,11 +169,12 @@ export class UdpProxy implements DatagramHandler, Orders {
     rows.lastActiveMs[row] = now;
     sessions.touch(row);
     this.#traffic.received(row, length, now);
+    if (this.#log.isOn) this.#log.serverSentDatagram(row, length);
     if (this.#expectMs > 0) this.#heardMs[rows.server[row]] = now;
     const answers = sessions.answers[row] + 1;
     sessions.answers[row] = answers;
     const { udpResponses } = this.#settings;
-    if (udpResponses > 0 && answers >= udpResponses * sessions.requests[row]) this.#finish(row);
+    if (udpResponses > 0 && answers >= udpResponses * sessions.requests[row]) this.#finish(row, 'answered');
   }
 
   failed(socket: number, error: number): void {
@@ -227,6 +233,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#rows.lastActiveMs[row] = now;
     sessions.touch(row);
     this.#traffic.sent(row, length, now);
+    if (this.#log.isOn) this.#log.clientSentDatagram(row, this.#engine.memory, at, length, now);
     if (sessions.waitingSinceMs[row] === 0) {
       sessions.waitingSinceMs[row] = now;
       if (this.#expectMs > 0) this.#wheel.arm(2 * row + 1, now + this.#expectMs);
@@ -269,6 +276,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#rows.client[row] = client;
     this.#rows.clientGeneration[row] = generation;
     this.#rows.lastActiveMs[row] = now;
+    if (this.#log.isOn) this.#log.opened(row, now);
     if (!this.#settle(row, server)) return NONE;
     this.#engine.keepPath(row);
     if (client !== NONE) this.#clients.addConnect(client, generation);
@@ -319,7 +327,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   /** Ends the session that was silent longest; there is one. */
   #evict(): void {
     this.#drops.add(DROP.evicted);
-    this.#finish(this.#sessions.oldest());
+    this.#finish(this.#sessions.oldest(), 'shortage');
   }
 
   #limit(): number {
@@ -357,7 +365,7 @@ export class UdpProxy implements DatagramHandler, Orders {
       this.#servers.settled(next);
       at = next;
     }
-    this.#finish(row);
+    this.#finish(row, 'no_server');
     return false;
   }
 
@@ -390,6 +398,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#own(socket, row);
     rows.sinceMs[row] = this.#engine.now();
     this.#state.addConnect(server);
+    if (this.#log.isOn) this.#log.reached(row, this.#servers.spec(server).endpoint, this.#engine.now());
     const client = rows.client[row];
     if (client !== NONE && server !== EMERGENCY_SLOT && server !== ABUSE_SLOT) {
       this.#clients.assign(client, server, rows.clientGeneration[row]);
@@ -434,7 +443,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     const next = this.#nextServer(row);
     if (next >= 0) return this.#move(row, next);
     this.#drops.add(DROP.no_server);
-    this.#finish(row);
+    this.#finish(row, 'no_server');
     return false;
   }
 
@@ -483,7 +492,8 @@ export class UdpProxy implements DatagramHandler, Orders {
   }
 
   /** The one end of every session: gives back what it holds. */
-  #finish(row: number): void {
+  #finish(row: number, how: Ending): void {
+    if (this.#log.isOn) this.#log.ended(row, how, this.#engine.now());
     this.#leaveServer(row, CLOSED);
     this.#wheel.cancel(2 * row);
     this.#wheel.cancel(2 * row + 1);
@@ -514,7 +524,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     const until = this.#rows.lastActiveMs[row] + this.#timeoutMs;
     // A session that outlives this must not keep the emergency server for ever.
     if (until > this.#engine.now() && this.#rows.server[row] !== EMERGENCY_SLOT) this.#wheel.arm(2 * row, until);
-    else this.#finish(row);
+    else this.#finish(row, 'idle');
   }
 
   /** A server that has answered somebody since is well; a client's question may be one that nobody answers. */
@@ -568,6 +578,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#expectMs = settings.udpExpectSec * 1000;
     this.#spreads = settings.roundRobin && !settings.hash && !settings.weight;
     this.#balancer.configure(configuration);
+    this.#log.configure(configuration.settings, this.#engine.now());
     this.#epochs.configure(configuration);
     this.#transparency.configure(settings);
     const { configuration: before } = this.#mail;
@@ -583,7 +594,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     for (let row = 0; row < this.#rows.highWater; row++) {
       if (!this.#sessions.isOpen(row)) continue;
       const isDenied = !this.#balancer.admits(this.#loadAddress(row), false);
-      if (isDenied !== (this.#rows.server[row] === ABUSE_SLOT)) this.#finish(row);
+      if (isDenied !== (this.#rows.server[row] === ABUSE_SLOT)) this.#finish(row, 'denied');
       else this.#checkSilence(row);
     }
   }
@@ -594,7 +605,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   }
 
   closeByHand(row: number): void {
-    if (row < this.#rows.highWater && this.#sessions.isOpen(row)) this.#finish(row);
+    if (row < this.#rows.highWater && this.#sessions.isOpen(row)) this.#finish(row, 'ordered');
   }
 
   stop(): void {
@@ -606,6 +617,6 @@ export class UdpProxy implements DatagramHandler, Orders {
   }
 
   #endAll(): void {
-    for (let row = this.#sessions.oldest(); row !== NONE; row = this.#sessions.oldest()) this.#finish(row);
+    for (let row = this.#sessions.oldest(); row !== NONE; row = this.#sessions.oldest()) this.#finish(row, 'ordered');
   }
 }

@@ -4,11 +4,12 @@ import { NONE } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
 import { libc } from '../sys/libc.js';
 import { writeWake } from '../sys/wake.js';
+import type { LogRingMemory } from '../weblog/log-ring.js';
 import { ConnectionTable, STATE } from './connection-table.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 
 /** All that a worker needs but what is its own. */
-export type SharedStart = Omit<WorkerStart, 'mail' | 'connections' | 'place'>;
+export type SharedStart = Omit<WorkerStart, 'mail' | 'connections' | 'place' | 'log'>;
 
 export interface WorkerEvents {
   placesFree(): void;
@@ -41,10 +42,10 @@ export class WorkerThread {
   #error: Error | undefined;
 
   /** `module` is the thread's code: worker.js, or a test's own way into it. */
-  constructor(shared: SharedStart, place: number, module: URL, events: WorkerEvents) {
+  constructor(shared: SharedStart, place: number, log: LogRingMemory, module: URL, events: WorkerEvents) {
     const mail = new SharedArrayBuffer(4);
     const connections = ConnectionTable.allocate();
-    const workerData: WorkerStart = { ...shared, place, mail, connections };
+    const workerData: WorkerStart = { ...shared, place, log, mail, connections };
     this.connections = new ConnectionTable(connections);
     this.#mailSent = new Int32Array(mail);
     this.#events = events;

@@ -13,6 +13,7 @@ import { hasFfi } from '../sys/ffi.js';
 import { raiseFileLimit } from '../sys/privileges.js';
 import { transparencyObstacle } from '../sys/transparency.js';
 import { allocateTlsCounts, readTlsCounts, type TlsCounts } from '../tls/counts.js';
+import { LogRing, type LogRingMemory } from '../weblog/log-ring.js';
 import { type ConnectionTable, FROM_UNIX, STATE } from './connection-table.js';
 import type { ConnectionSnapshot, DataPlane, WorkerSnapshot } from './data-plane.js';
 import { ListenerGroup } from './listener-group.js';
@@ -65,6 +66,7 @@ class WorkerDataPlane implements DataPlane {
   readonly servers: ServerState;
   readonly clients: ClientTable;
   readonly transparency: Counters;
+  readonly logRings: readonly LogRingMemory[];
   readonly #options: DataPlaneOptions;
   readonly #shared: Omit<SharedStart, 'configuration'>;
   readonly #module: URL;
@@ -95,6 +97,8 @@ class WorkerDataPlane implements DataPlane {
     this.clients = new ClientTable(clients);
     const transparency = Transparency.allocate();
     this.transparency = new Transparency(transparency).counters;
+    const wake = new SharedArrayBuffer(4);
+    this.logRings = Array.from({ length: this.threads }, () => LogRing.allocate(wake));
     this.#shared = {
       engine: choice.name,
       servers,
@@ -229,7 +233,7 @@ class WorkerDataPlane implements DataPlane {
   #spawn(place: number): WorkerThread {
     const bornMs = performance.now();
     const start = { ...this.#shared, configuration: this.#configuration };
-    const worker: WorkerThread = new WorkerThread(start, place, this.#module, {
+    const worker: WorkerThread = new WorkerThread(start, place, this.logRings[place], this.#module, {
       placesFree: () => {
         for (const other of this.#workers) if (other !== worker) other.send({ type: 'nudge' });
       },

@@ -40,6 +40,8 @@ export const ENDINGS = [
   'no_server',
   /** `client_acl` denied the client. */
   'denied',
+  /** What the client sent does not pass: no TLS, no HTTP, no PROXY header, or it took too long (`refusals`). */
+  'refused',
   /** By `close N`, or because pen ended. */
   'ordered',
   /** Pen was short of memory or descriptors; a UDP session made room for another. */

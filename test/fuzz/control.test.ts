@@ -91,7 +91,7 @@ function oddLine(pick: (below: number) => number): string {
       line.slice(0, at) + (pick(2) ? String.fromCharCode(pick(pick(2) ? 128 : 65_536)) : '') + line.slice(at + pick(3));
   }
   // These would leave the test's folder or ask the network.
-  return /^\s*(write|listen|include)/.test(line) || /[a-z]\.[a-z]/i.test(line) ? of(corpus) : line;
+  return /^\s*(write|log|listen|include)/.test(line) || /[a-z]\.[a-z]/i.test(line) ? of(corpus) : line;
 }
 
 test('control lines of any kind get a reply, and an error changes nothing', async (t) => {

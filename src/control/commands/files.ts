@@ -1,7 +1,8 @@
 /** Commands that name files: for the command line, the configuration file and the Unix socket, not for TCP. */
-import { fileName, optional, requireLocal } from '../argument.js';
+import { LOG_FORMATS } from '../../core/configuration.js';
+import { choice, fileName, optional, requireLocal } from '../argument.js';
 import { action, type Command, inclusion, setting } from '../command.js';
-import { CommandError } from '../errors.js';
+import { resolveLogTarget } from '../log-target.js';
 
 export const fileCommands: readonly Command[] = [
   inclusion({
@@ -44,18 +45,31 @@ export const fileCommands: readonly Command[] = [
     name: 'log',
     arguments: [optional(fileName('FILE|HOST:PORT'))],
     section: 'Files',
-    help: 'where requests are logged, nothing while that is off',
-    run(_, target) {
-      if (target !== undefined) throw new CommandError('not available yet');
-      return undefined;
+    help: 'log requests and connections to FILE, or to penlogd at HOST:PORT (-l)',
+    async run({ draft }, text) {
+      const { settings } = draft;
+      if (text !== undefined) settings.log = await resolveLogTarget(text, settings.log);
+      return settings.log === undefined ? undefined : `${settings.log.text}\n`;
     },
   }),
   setting({
     name: 'no log',
     section: 'Files',
-    help: 'log no requests',
-    run() {
+    help: 'log neither requests nor connections',
+    run({ draft }) {
+      draft.settings.log = undefined;
       return undefined;
+    },
+  }),
+  setting({
+    name: 'log_format',
+    arguments: [optional(choice(LOG_FORMATS))],
+    section: 'Files',
+    help: 'how a line of the log looks: as those of C Pen, JSON, or the common log format',
+    isNew: true,
+    run({ draft }, format) {
+      if (format !== undefined) draft.settings.logFormat = format;
+      return `${draft.settings.logFormat}\n`;
     },
   }),
 ];
