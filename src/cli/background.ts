@@ -58,7 +58,7 @@ export function connectToParent(): Parent | undefined {
 }
 
 /** The parent's end: starts the child and gives the exit status once it serves or has failed. */
-export function runInBackground(args: readonly string[]): Promise<number> {
+export function runInBackground(args: readonly string[], name = 'pen'): Promise<number> {
   const [, program = ''] = process.argv;
   const child = spawn(process.execPath, [...process.execArgv, ...noInspector(), program, ...args], {
     detached: true,
@@ -74,7 +74,7 @@ export function runInBackground(args: readonly string[]): Promise<number> {
 
   return new Promise((resolve) => {
     child.on('error', (failure) => {
-      process.stderr.write(`pen: cannot go to the background: ${failure.message}\n`);
+      process.stderr.write(`${name}: cannot go to the background: ${failure.message}\n`);
       resolve(1);
     });
     child.on('message', (message: Message) => {
@@ -90,7 +90,7 @@ export function runInBackground(args: readonly string[]): Promise<number> {
       resolve(0);
     });
     child.on('close', (status, signal) => {
-      process.stderr.write(errors || `pen: ended while starting (${signal ?? `status ${status}`})\n`);
+      process.stderr.write(errors || `${name}: ended while starting (${signal ?? `status ${status}`})\n`);
       resolve(status || 1);
     });
   });

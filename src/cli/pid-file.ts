@@ -12,8 +12,8 @@ export interface PidFile {
 }
 
 /** Writes our number to `path`, in place of a stale file. Throws StartError, having changed nothing. */
-export function writePidFile(path: string): PidFile {
-  clearStale(path);
+export function writePidFile(path: string, program = 'pen'): PidFile {
+  clearStale(path, program);
   let descriptor: number;
   try {
     descriptor = openSync(path, 'wx', 0o644);
@@ -41,7 +41,7 @@ export function writePidFile(path: string): PidFile {
 }
 
 /** Removes what an earlier pen has left; refuses to touch anything else. */
-function clearStale(path: string): void {
+function clearStale(path: string, program: string): void {
   let text: string;
   try {
     if (!lstatSync(path).isFile()) throw cannotWrite(path, 'it exists and is not a regular file');
@@ -54,7 +54,9 @@ function clearStale(path: string): void {
   }
   if (!/^\s*\d*\s*$/.test(text)) throw cannotWrite(path, 'it exists and is not a pid file');
   const pid = Number(text);
-  if (isRunningPen(pid)) throw cannotWrite(path, `pen is running as process ${pid} (stop it, or choose another -p)`);
+  if (isRunning(program, pid)) {
+    throw cannotWrite(path, `${program} is running as process ${pid} (stop it, or choose another -p)`);
+  }
   try {
     unlinkSync(path);
   } catch (failure) {
@@ -66,8 +68,8 @@ function cannotWrite(path: string, cause: string): StartError {
   return new StartError(`cannot write pid file '${path}': ${cause}`);
 }
 
-/** A number may have been given to another program since: where /proc tells, only a pen counts. */
-function isRunningPen(pid: number): boolean {
+/** A number may have been given to another program since: where /proc tells, only one of ours counts. */
+function isRunning(program: string, pid: number): boolean {
   if (pid === 0 || pid === process.pid || pid === process.ppid) return false;
   try {
     process.kill(pid, 0);
@@ -76,7 +78,7 @@ function isRunningPen(pid: number): boolean {
   }
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return words.some((word) => basename(word) === 'pen');
+    return words.some((word) => basename(word) === program);
   } catch {
     return process.platform !== 'linux';
   }

@@ -13,8 +13,12 @@ export interface Site extends Daemon {
   readonly folder: string;
 }
 
-/** A site that answers `NAME\n` at `/` and serves its folder below `/files/`. */
-export async function nginx(t: Scene, name: string, onPort?: number): Promise<Site> {
+/** A site that answers `NAME\n` at `/` and serves its folder below `/files/`; it logs if it is told to which file. */
+export async function nginx(
+  t: Scene,
+  name: string,
+  { port: onPort, accessLog = 'off' }: { readonly port?: number; readonly accessLog?: string } = {},
+): Promise<Site> {
   const folder = scratch(t);
   const port = onPort ?? (await freePort());
   const configuration = join(folder, 'nginx.conf');
@@ -23,7 +27,7 @@ export async function nginx(t: Scene, name: string, onPort?: number): Promise<Si
     `${process.getuid?.() === 0 ? 'user root;' : ''} daemon off; pid ${folder}/pid; error_log ${folder}/error.log; worker_processes 1;
      events { worker_connections 4096; }
      http {
-       access_log off; keepalive_requests 1000000;
+       access_log ${accessLog}; keepalive_requests 1000000;
        client_body_temp_path ${folder}/1; proxy_temp_path ${folder}/2; fastcgi_temp_path ${folder}/3;
        uwsgi_temp_path ${folder}/4; scgi_temp_path ${folder}/5;
        server {

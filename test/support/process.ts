@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { within } from './wait.js';
 
-export type Program = 'pen' | 'penctl';
+export type Program = 'pen' | 'penctl' | 'penlog' | 'penlogd' | 'mergelogs';
 
 /** How a process ended and what it said. */
 export interface Outcome {
