@@ -7,6 +7,7 @@ import { connection } from './connection.js';
 import { dns } from './dns.js';
 import { idle } from './idle.js';
 import { keepAlive } from './keep-alive.js';
+import { loggingConnections, loggingRequests } from './logging.js';
 import { servers } from './servers.js';
 import { tlsBulk, tlsFull, tlsKeepAlive, tlsResumed } from './tls.js';
 import { transparent } from './transparent.js';
@@ -33,4 +34,6 @@ export const CASES = [
   tlsKeepAlive,
   tlsBulk,
   allocation,
+  loggingRequests,
+  loggingConnections,
 ];
