@@ -195,9 +195,9 @@ async function startDirect(
   service: Service,
 ): Promise<DataPlane> {
   const { configuration, interfaceName } = wanted;
-  if (process.platform !== 'linux') {
+  if (process.platform !== 'linux' && process.platform !== 'freebsd') {
     throw new StartError(
-      `cannot return directly on '${interfaceName}': ${process.platform} has no XDP (it needs Linux)`,
+      `cannot return directly on '${interfaceName}': ${process.platform} has no way for it (Linux has XDP and packet rings, FreeBSD netmap)`,
     );
   }
   const { startDsr } = await import('../dsr/dsr-plane.js');

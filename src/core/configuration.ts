@@ -25,7 +25,7 @@ export const NONE = -1;
 export const LATER = -2;
 
 /** How packets go with direct server return. */
-export const DSR_MODES = ['auto', 'xdp', 'generic', 'packet'] as const;
+export const DSR_MODES = ['auto', 'xdp', 'generic', 'packet', 'netmap'] as const;
 export type DsrMode = (typeof DSR_MODES)[number];
 
 /** What a server is shown of the client: nothing, its address, or its address and port. */

@@ -4,7 +4,7 @@ import type { DsrMode } from '../core/configuration.js';
 import { DsrError } from './errors.js';
 import type { ProgramOptions } from './layout.js';
 import { openPath, type Path } from './path.js';
-import { openPacketPath, type RingPathOptions } from './ring/ring-path.js';
+import { openNetmapPath, openPacketPath, type RingPathOptions } from './ring/ring-path.js';
 
 export interface PathOptions extends Omit<RingPathOptions, 'reason'> {
   readonly mode: DsrMode;
@@ -17,10 +17,15 @@ const FINAL = ['EBUSY', 'EEXIST', 'ENODEV'];
 
 /**
  * The path that was asked for; with `auto` the fastest that is to be had: a program in the driver, behind it, a packet
- * ring. Throws a DsrError, SystemError or BpfError, leaving nothing behind.
+ * ring; netmap on FreeBSD. Throws a DsrError, SystemError or BpfError, leaving nothing behind.
  */
 export function choosePath(options: PathOptions): Path {
   const { mode, interfaceName, size, program } = options;
+  if (mode === 'netmap') return openNetmapPath({ ...options, reason: 'as dsr_mode says' });
+  if (process.platform !== 'linux') {
+    if (mode === 'auto') return openNetmapPath({ ...options, reason: `which is what ${process.platform} has` });
+    throw new DsrError(`cannot run in mode ${mode}: ${process.platform} has none (dsr_mode netmap)`);
+  }
   switch (mode) {
     case 'packet':
       return openPacketPath({ ...options, reason: 'as dsr_mode says' });

@@ -32,7 +32,7 @@ import {
   type ProgramOptions,
 } from './layout.js';
 import { LinkProbes } from './link-probes.js';
-import type { Path } from './path.js';
+import type { Link, Path } from './path.js';
 import { addressOf } from './reals.js';
 import { addressBytes } from './record.js';
 import { describe, type Reported, realsOf } from './report.js';
@@ -74,9 +74,9 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const all = { ipv4: true, ipv6: true, vlan: true, acl: true, tunnels: true, prefixes: true };
   const { mode, log, failed } = options;
   const path = choosePath({ mode, interfaceName, size, program: all, log, failed });
-  let probes: LinkProbes | undefined;
+  let probes: Link | undefined;
   try {
-    probes = new LinkProbes(interfaceName);
+    probes = path.link ?? new LinkProbes(interfaceName);
     const plane = new DsrPlane(options, { path, probes, size, slots, vip, mac });
     await plane.begin();
     return plane;
@@ -89,7 +89,7 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
 
 interface Parts {
   readonly path: Path;
-  readonly probes: LinkProbes;
+  readonly probes: Link;
   readonly size: Dimensions;
   readonly slots: number;
   readonly vip: IpEndpoint;
@@ -108,7 +108,7 @@ export class DsrPlane implements DataPlane, FrameView {
   readonly logRings = [];
   readonly #options: DsrOptions;
   readonly #path: Path;
-  readonly #probes: LinkProbes;
+  readonly #probes: Link;
   readonly #size: Dimensions;
   readonly #mac: Uint8Array;
   readonly #controller: Controller;

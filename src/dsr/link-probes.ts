@@ -6,11 +6,12 @@ import { IPV6, IPV6_BYTES } from '../frame/ipv6.js';
 import { PROTOCOL } from '../frame/protocol.js';
 import { PacketSocket } from '../sys/packet-socket.js';
 import { BPF_JEQ_K, BPF_LD_B_ABS, BPF_RET_K, type ClassicFilter, ETH_P_ARP, ETH_P_IPV6 } from '../sys/uapi/packet.js';
+import type { Link } from './path.js';
 
 /** Frames read in one go: what a hostile link sends more of waits, so that reading ends. */
 const MOST_FRAMES = 4096;
 
-export class LinkProbes {
+export class LinkProbes implements Link {
   readonly #arp: PacketSocket;
   readonly #ndp: PacketSocket;
 
@@ -30,12 +31,10 @@ export class LinkProbes {
     }
   }
 
-  /** A frame that does not get out is asked again soon. */
   send(frame: Uint8Array): void {
     this.#arp.send(frame);
   }
 
-  /** Hands over what has come since the last time. */
   drain(received: (frame: Uint8Array) => void): void {
     for (const socket of [this.#arp, this.#ndp]) {
       for (let left = MOST_FRAMES; left > 0; left--) {

@@ -9,6 +9,15 @@ import type { Dimensions, ProgramOptions } from './layout.js';
 import { dsrProgram } from './program/program.js';
 import type { ControlTables, PathTables } from './tables.js';
 
+/** The controller's ear and mouth on the link. */
+export interface Link {
+  /** A frame that does not get out is asked again soon. */
+  send(frame: Uint8Array): void;
+  /** Hands over the answers that have come since the last time. */
+  drain(received: (frame: Uint8Array) => void): void;
+  close(): void;
+}
+
 export interface Path {
   /** Read as PathTables they are looked at, never changed. */
   readonly tables: ControlTables & PathTables;
@@ -16,6 +25,8 @@ export interface Path {
   readonly mode: string;
   /** Why that mode, for the log. */
   readonly modeReason: string;
+  /** Where packet sockets cannot be used beside it. */
+  readonly link: Link | undefined;
   /** False once the interface has gone, or somebody has taken the program off it. */
   readonly isAttached: boolean;
   /** Makes it the faster for these options and the VIPs that there are now; obeying the tables does not depend on it. */
@@ -55,6 +66,7 @@ interface Attached {
 }
 
 class XdpPath implements Path {
+  readonly link = undefined;
   readonly tables: BpfTables;
   readonly mode: XdpMode;
   readonly modeReason: string;

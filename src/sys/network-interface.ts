@@ -1,4 +1,5 @@
 /** Network interfaces by name. */
+import { networkInterfaces } from 'node:os';
 import { check, libc } from './libc.js';
 import { mapAnonymous, unmap } from './memory.js';
 import { ARPHRD_ETHER, IFREQ, SIOCGIFHWADDR, SIOCGIFMTU } from './uapi/packet.js';
@@ -13,8 +14,12 @@ export function interfaceIndex(name: string): number {
   return index === 0 ? check(-1, 'find interface', name) : index;
 }
 
-/** The MAC address of an interface (Linux), undefined if it is no Ethernet; throws a SystemError (ENODEV). */
+/**
+ * The MAC address of an interface, undefined if it is no Ethernet (elsewhere than on Linux, if it has no address either);
+ * throws a SystemError (ENODEV).
+ */
 export function interfaceMac(name: string): Uint8Array | undefined {
+  if (process.platform !== 'linux') return listedMac(name);
   return withAnswer(SIOCGIFHWADDR, name, 'ask for the MAC address of', (answer) => {
     const type = answer.getUint16(NAME_BYTES, true);
     const at = answer.byteOffset + IFREQ.hardwareAddress;
@@ -25,6 +30,14 @@ export function interfaceMac(name: string): Uint8Array | undefined {
 /** The longest packet that an interface sends (Linux); throws a SystemError (ENODEV). */
 export function interfaceMtu(name: string): number {
   return withAnswer(SIOCGIFMTU, name, 'ask for the MTU of', (answer) => answer.getInt32(NAME_BYTES, true));
+}
+
+function listedMac(name: string): Uint8Array | undefined {
+  interfaceIndex(name);
+  const mac = networkInterfaces()[name]?.[0]?.mac;
+  return mac === undefined || mac === '00:00:00:00:00:00'
+    ? undefined
+    : Uint8Array.from(Buffer.from(mac.replaceAll(':', ''), 'hex'));
 }
 
 /** Asks about an interface; `read` gets the struct ifreq of the answer. */

@@ -22,6 +22,8 @@ export interface PenScript {
   readonly engine?: string | undefined;
   /** The network namespace it runs in (`Host.namespace` of a bed). */
   readonly namespace?: string | undefined;
+  /** Words in front of the command: a program that starts it with other rights. */
+  readonly before?: readonly string[];
 }
 
 export interface RunningPen {
@@ -47,7 +49,11 @@ export interface RunningPen {
 export async function pen(t: Scene, script: PenScript = {}): Promise<RunningPen> {
   const control = join(scratch(t), 'ctl');
   const args = penArguments(script, control);
-  const started = start('pen', args, { files: script.files, namespace: script.namespace });
+  const started = start('pen', args, {
+    files: script.files,
+    namespace: script.namespace,
+    ...(script.before && { before: script.before }),
+  });
   const { pid, ended, stderr, stdout } = started;
   let isOver = false;
   void ended.then(() => {

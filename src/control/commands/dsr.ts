@@ -40,9 +40,9 @@ export const dsrCommands: readonly Command[] = [
   }),
   setting({
     name: 'dsr_mode',
-    arguments: [optional(word('auto|xdp|generic|packet'))],
+    arguments: [optional(word('auto|xdp|generic|packet|netmap'))],
     section: 'Running',
-    help: 'direct server return: by an XDP program in the driver (xdp) or behind it (generic), or through this process (packet); auto takes the first of xdp, generic, packet that is to be had',
+    help: 'direct server return: by an XDP program in the driver (xdp) or behind it (generic), or through this process (packet; netmap on FreeBSD); auto takes the first of xdp, generic, packet that is to be had',
     isNew: true,
     run({ draft, service }, mode) {
       if (mode === undefined) return `${draft.dsrMode}\n`;

@@ -1,13 +1,18 @@
 /** What the control plane and the thread of a ring say to each other. */
+import type { OpenNetmap } from '../../sys/open-netmap.js';
 import type { OpenPacketRing } from '../../sys/open-packet-ring.js';
 import type { Dimensions } from '../layout.js';
 import type { PathMemory } from '../memory-tables.js';
 import type { Write } from './ring-tables.js';
 
+/** The memory that the kernel shares. */
+export type OpenRing =
+  | { readonly kind: 'packet'; readonly ring: OpenPacketRing; readonly mtu: number }
+  | { readonly kind: 'netmap'; readonly port: OpenNetmap };
+
 export interface RingStart {
-  readonly ring: OpenPacketRing;
-  readonly mtu: number;
-  /** The thread is woken by writing to it. */
+  readonly open: OpenRing;
+  /** Readable when the thread has mail. */
   readonly wake: number;
   readonly size: Dimensions;
   readonly memory: PathMemory;
@@ -15,4 +20,14 @@ export interface RingStart {
   readonly counts: SharedArrayBuffer;
 }
 
-export type ToRing = { readonly type: 'write'; readonly writes: readonly Write[] } | { readonly type: 'stop' };
+export type ToRing =
+  | { readonly type: 'write'; readonly writes: readonly Write[] }
+  /** netmap: a frame of the controller's leaves. */
+  | { readonly type: 'send'; readonly frame: Uint8Array }
+  | { readonly type: 'stop' };
+
+/** netmap: a frame that may be an answer to the controller. */
+export interface FromRing {
+  readonly type: 'answer';
+  readonly frame: Uint8Array;
+}

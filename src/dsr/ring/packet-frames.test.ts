@@ -5,21 +5,11 @@ import { TP_STATUS_CSUMNOTREADY } from '../../sys/uapi/packet.js';
 import { client, tcpFrame, WEB } from '../fixtures/stage.js';
 import { RING_COUNT_NAMES, RING_COUNTS } from './frame-ring.js';
 import { PacketFrames } from './packet-frames.js';
-import { compareRing, type RingStage, ringSuite } from './ring.suite.js';
+import { compareRing, ringSuite } from './ring.suite.js';
+import { packetStage } from './stages.suite.js';
 
 const MTU = 1500;
-/** The longest fixture is no frame of an ordinary Ethernet. */
-const JUMBO_MTU = 3000;
 const FRAMES = 20_000;
-
-export function packetStage(): RingStage {
-  const kernel = new SimulatedPacketKernel();
-  return {
-    ring: new PacketFrames(kernel.ring, JUMBO_MTU),
-    receive: (frame) => void kernel.receive([{ frame }]),
-    sent: () => kernel.sent.splice(0),
-  };
-}
 
 ringSuite('a packet ring', packetStage);
 

@@ -4,14 +4,16 @@ import { Worker } from 'node:worker_threads';
 import { SystemError } from '../../sys/errno.js';
 import { libc } from '../../sys/libc.js';
 import { interfaceIndex, interfaceMtu } from '../../sys/network-interface.js';
+import { closeNetmap, openNetmap } from '../../sys/open-netmap.js';
 import { closePacketRing, type OpenPacketRing, openPacketRing, ringDrops } from '../../sys/open-packet-ring.js';
-import { createWakeDescriptor, writeWake } from '../../sys/wake.js';
+import { createWakePair, type WakePair, writeWake } from '../../sys/wake.js';
 import { DsrError } from '../errors.js';
 import type { Dimensions } from '../layout.js';
-import type { Path } from '../path.js';
+import type { Link, Path } from '../path.js';
 import { RING_COUNT_NAMES, RING_COUNTS } from './frame-ring.js';
-import type { RingStart, ToRing } from './messages.js';
+import type { FromRing, OpenRing, RingStart, ToRing } from './messages.js';
 import { RingTables } from './ring-tables.js';
+import { WorkerLink } from './worker-link.js';
 
 /** Of ring memory: tens of milliseconds of the smallest frames. */
 const RECEIVE_BYTES = 8 << 20;
@@ -36,37 +38,70 @@ export function openPacketPath(options: RingPathOptions): Path {
   try {
     ring = openPacketRing({ interfaceName, mtu, receiveBytes: RECEIVE_BYTES, transmitBytes: TRANSMIT_BYTES });
   } catch (error) {
-    throw error instanceof SystemError ? explained(error) : error;
+    throw error instanceof SystemError ? explained(error, PACKET_HINTS) : error;
   }
   for (const line of forwardingLines(interfaceName)) options.log(line);
-  return new RingPath(options, ring, { index, mtu });
+  return new RingPath(options, index, {
+    open: { kind: 'packet', ring, mtu },
+    drops: () => ringDrops(ring),
+    close: () => closePacketRing(ring),
+  });
+}
+
+/** The rings of a network card in netmap mode. Throws a DsrError or a SystemError (ENODEV), leaving nothing behind. */
+export function openNetmapPath(options: RingPathOptions): Path {
+  const { interfaceName } = options;
+  const index = interfaceIndex(interfaceName);
+  try {
+    const port = openNetmap(interfaceName);
+    return new RingPath(options, index, {
+      open: { kind: 'netmap', port },
+      drops: () => 0,
+      close: () => closeNetmap(port),
+    });
+  } catch (error) {
+    throw error instanceof SystemError ? explained(error, NETMAP_HINTS) : error;
+  }
+}
+
+/** A ring and what the control plane's thread has to do with it. */
+interface Rings {
+  readonly open: OpenRing;
+  /** Frames that the kernel had no room for, since the last time. */
+  drops(): number;
+  close(): void;
 }
 
 class RingPath implements Path {
   readonly tables: RingTables;
-  readonly mode = 'packet';
+  readonly mode: string;
+  readonly link: Link | undefined;
   readonly modeReason: string;
   readonly #options: RingPathOptions;
   readonly #index: number;
-  readonly #ring: OpenPacketRing;
-  readonly #wake: number;
+  readonly #rings: Rings;
+  readonly #wake: WakePair = createWakePair();
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
   readonly #counts = new SharedArrayBuffer(RING_COUNT_NAMES.length * 8);
   #drops = 0;
   #isClosed = false;
 
-  constructor(options: RingPathOptions, ring: OpenPacketRing, { index, mtu }: { index: number; mtu: number }) {
+  constructor(options: RingPathOptions, index: number, rings: Rings) {
     const { size, reason } = options;
+    const { open } = rings;
     this.#options = options;
-    this.#ring = ring;
+    this.#rings = rings;
     this.#index = index;
+    this.mode = open.kind;
     this.modeReason = reason;
-    this.#wake = createWakeDescriptor();
+    const link = open.kind === 'netmap' ? new WorkerLink((frame) => this.#post({ type: 'send', frame })) : undefined;
+    this.link = link;
     this.tables = new RingTables(size, (writes) => this.#post({ type: 'write', writes }));
     const { memory } = this.tables;
-    const workerData: RingStart = { ring, mtu, wake: this.#wake, size, memory, counts: this.#counts };
+    const workerData: RingStart = { open, wake: this.#wake.reads, size, memory, counts: this.#counts };
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'pen-ring' });
+    this.#worker.on('message', ({ frame }: FromRing) => link?.heard(frame));
     let cause: Error | undefined;
     this.#worker.on('error', (error: Error) => {
       cause = error;
@@ -91,7 +126,7 @@ class RingPath implements Path {
   specialise(): void {}
 
   describe(): readonly string[] {
-    this.#drops += ringDrops(this.#ring);
+    this.#drops += this.#rings.drops();
     const counts = new Float64Array(this.#counts);
     const parts = RING_COUNT_NAMES.map((name) => {
       const drops = name === 'lost' ? this.#drops : 0;
@@ -105,17 +140,17 @@ class RingPath implements Path {
     this.#isClosed = true;
     this.#post({ type: 'stop' });
     await this.#ended;
-    closePacketRing(this.#ring);
-    libc().close(this.#wake);
+    this.#rings.close();
+    for (const end of new Set([this.#wake.reads, this.#wake.writes])) libc().close(end);
   }
 
   #post(message: ToRing): void {
     this.#worker.postMessage(message);
-    writeWake(this.#wake);
+    writeWake(this.#wake.writes);
   }
 }
 
-const HINTS: Readonly<Record<string, string>> = {
+const PACKET_HINTS: Readonly<Record<string, string>> = {
   EPERM: 'packet mode needs root or CAP_NET_RAW',
   EACCES: 'packet mode needs root or CAP_NET_RAW',
   ENOMEM: 'packet mode needs 16 MB that the kernel can spare',
@@ -123,8 +158,18 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOPROTOOPT: 'packet mode needs kernel 3.2',
 };
 
-function explained(error: SystemError): DsrError {
-  const hint = HINTS[error.code];
+const NETMAP_HINTS: Readonly<Record<string, string>> = {
+  ENOENT: 'no netmap here: FreeBSD has it in its kernel, device netmap; elsewhere load its module',
+  EACCES: 'netmap needs root',
+  EPERM: 'netmap needs root',
+  ENXIO: 'netmap knows no such interface',
+  ENOMEM: 'netmap has no room for its rings: sysctl dev.netmap.buf_num, dev.netmap.ring_num',
+  EBUSY: 'another program has it in netmap mode',
+  EINVAL: 'netmap of another version, API 14 is wanted: FreeBSD 13',
+};
+
+function explained(error: SystemError, hints: Readonly<Record<string, string>>): DsrError {
+  const hint = hints[error.code];
   const message = hint === undefined ? error.message : `${error.message.replace(/ \([^)]*\)$/, '')} (${hint})`;
   return new DsrError(message, { cause: error });
 }
