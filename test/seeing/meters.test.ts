@@ -35,7 +35,11 @@ onEachEngine('connects, failures, sessions and refusals are counted once each', 
     return now.connections === 0 && now.refusals.no_server === 1 ? now : undefined;
   });
   assert.equal(accepted, 6);
-  assert.deepEqual(refusals, { denied: 1, no_server: 1, full: 0 });
+  const turnedAway = Object.entries(refusals).filter(([, count]) => count > 0);
+  assert.deepEqual(turnedAway, [
+    ['denied', 1],
+    ['no_server', 1],
+  ]);
   const [good, bad] = rows;
   assert(good && bad);
   assert.deepEqual([good.connects, good.bytesSent, good.bytesReceived], [4, 20, 20]);
