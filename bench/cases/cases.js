@@ -5,6 +5,7 @@ import { choosing } from './choosing.js';
 import { clients } from './clients.js';
 import { connection } from './connection.js';
 import { dns } from './dns.js';
+import { http } from './http.js';
 import { idle } from './idle.js';
 import { keepAlive } from './keep-alive.js';
 import { loggingConnections, loggingRequests } from './logging.js';
@@ -23,6 +24,7 @@ export const CASES = [
   keepAlive,
   connection,
   bulk,
+  http,
   dns,
   idle,
   servers,
