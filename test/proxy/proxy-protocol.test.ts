@@ -102,7 +102,8 @@ onEachEngine(
       await ask([...Buffer.from(encodeV2(v6))].map((octet) => Buffer.from([octet])).concat(Buffer.from('hi.'))),
       'PROXY TCP6 2001:db8::7 ::1 4321 80\r\nhi.',
     );
-    assert.equal(await ask([encodeV2(header('198.51.100.66')), 'hi.']), 'end');
+    // What it says after it has been closed is answered by a reset.
+    assert.match(await ask([encodeV2(header('198.51.100.66')), 'hi.']), /^(end|ECONNRESET)$/);
     // The proxy speaks for itself.
     assert.match(await ask([encodeV2(withoutAddresses('local')), 'hi.']), /^PROXY TCP4 127\.0\.0\.1 /);
     const recent = await balancer.ask('recent');
