@@ -1,0 +1,29 @@
+/** Routes by netlink, from <linux/netlink.h> and <linux/rtnetlink.h>. */
+export const AF_NETLINK = 16;
+export const SOCK_RAW = 3;
+export const NETLINK_ROUTE = 0;
+
+/** struct nlmsghdr: length, type, flags, sequence, port. */
+export const NLMSGHDR = { length: 0, type: 4, flags: 6, sequence: 8, bytes: 16 } as const;
+export const NLM_F_REQUEST = 1;
+export const NLMSG_ERROR = 2;
+export const RTM_NEWROUTE = 24;
+export const RTM_GETROUTE = 26;
+
+/** struct rtmsg, behind that header; attributes follow it. */
+export const RTMSG = { family: 0, destinationBits: 1, type: 7, bytes: 12 } as const;
+/** Types of routes: packets are sent on; they are for this host. */
+export const RTN_UNICAST = 1;
+export const RTN_LOCAL = 2;
+
+/** struct rtattr: length and type, 16 bits each; the next one begins at a multiple of four. */
+export const RTATTR_BYTES = 4;
+export const RTA_DST = 1;
+export const RTA_OIF = 4;
+export const RTA_GATEWAY = 5;
+export const RTA_PREFSRC = 7;
+export const RTA_METRICS = 8;
+/** A gateway of the other family: two bytes of family, then the address (5.2). */
+export const RTA_VIA = 18;
+/** In RTA_METRICS. */
+export const RTAX_MTU = 2;
