@@ -35,8 +35,18 @@ test('udpProblems names everything that cannot be had together with UDP', () => 
     [setup({ transparentListen: true }, {}, listening([0, 0, 0, 1])), /^transparent listen of UDP needs/],
     [setup({ http: true }), /^http is for TCP/],
     [setup({ peek: true }), /^peek/],
-    [setup({ proxyAcl: 3 }), /^proxy_acl/],
-    [setup({}, { servers: [{ ...emptySlot, proxy: 'v2' }] }), /^server N proxy/],
+    [
+      setup(
+        {},
+        {
+          servers: [
+            { ...emptySlot, proxy: 'v2' },
+            { ...emptySlot, proxy: 'v1' },
+          ],
+        },
+      ),
+      /^server 1 proxy v1 is for TCP/,
+    ],
     [setup({}, { servers: [{ ...emptySlot, endpoint: unix }] }), /^a server of UDP/],
     [setup({}, { emergency: { ...emptySlot, endpoint: unix } }), /^a server of UDP/],
     [setup({}, {}, { text: '/run/x', endpoint: unix }), /^cannot listen/],

@@ -1,5 +1,4 @@
 /** What cannot be had together with UDP, so that nothing is accepted and ignored. */
-import { byteSetting } from '../core/configuration.js';
 import { isUnspecified, type Setup } from './draft.js';
 
 /** The problems of a Setup that balances UDP, a line each. */
@@ -16,8 +15,10 @@ export function udpProblems({ configuration, listen }: Setup): string[] {
     problems.push('transparent listen of UDP needs a wildcard address to listen on (0.0.0.0:PORT or :::PORT)');
   }
   if (settings.dummy) problems.push('dummy is for TCP, not for UDP');
-  const bytes = byteSetting(configuration);
-  if (bytes !== undefined) problems.push(`${bytes} is for TCP, not for UDP`);
+  if (settings.http) problems.push('http is for TCP, not for UDP');
+  if (settings.peek) problems.push('peek is for TCP, not for UDP');
+  const slot = servers.findIndex(({ proxy }) => proxy === 'v1');
+  if (slot >= 0) problems.push(`server ${slot} proxy v1 is for TCP, not for UDP (v2 knows of datagrams)`);
   if (settings.idlers > 0) problems.push('idlers are TCP connections, UDP has none');
   return problems;
 }

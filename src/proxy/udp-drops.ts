@@ -5,6 +5,7 @@ import { Counters, GUARD_BYTES } from '../core/counters.js';
 export const DROP_REASONS = {
   denied: 'the client is denied and there is no abuse server',
   loop: 'it claims to come from where we listen',
+  bad_proxy_header: 'a proxy (proxy_acl) sent it without a PROXY header of version 2',
   no_server: 'no server takes the client',
   no_place: 'all sessions (-x) belonged to other workers',
   evicted: 'sessions that ended early to make room for newer ones',

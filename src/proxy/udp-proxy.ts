@@ -5,7 +5,8 @@
  *
  * Hot path: positional numbers, no objects, no closures.
  */
-import type { Endpoint, IpEndpoint } from '../core/address.js';
+import { Acl } from '../core/acl.js';
+import type { Endpoint, IpEndpoint, IpWords } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
 import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, NONE, type Settings } from '../core/configuration.js';
@@ -19,10 +20,12 @@ import { isWildcard } from '../sys/datagram-socket.js';
 import { ERRNO } from '../sys/errno.js';
 import { LogRing } from '../weblog/log-ring.js';
 import type { Ending } from '../weblog/record.js';
+import type { ProxyHeader } from '../wire/proxy-protocol/header.js';
 import { causeOf, isOurFault, isShortage } from './connect-error.js';
 import { ConnectionLog } from './connection-log.js';
 import { ConnectionTable } from './connection-table.js';
-import { KeptDatagrams } from './kept-datagrams.js';
+import { DatagramHeaders } from './datagram-headers.js';
+import { KEPT_BYTES, KeptDatagrams } from './kept-datagrams.js';
 import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
 import { OwnAddresses } from './own-addresses.js';
@@ -50,6 +53,11 @@ const ROOM_MADE_MS = 100;
 export class UdpProxy implements DatagramHandler, Orders {
   #engine!: Datagrams;
   #kept!: KeptDatagrams;
+  #headers!: DatagramHeaders;
+  /** Who begins each datagram with a PROXY header; undefined: nobody does. */
+  #proxies: Acl | undefined;
+  /** Some server wants a PROXY header. */
+  #introduces = false;
   readonly #post: Post;
   readonly #mail: Mail;
   readonly #rows: ConnectionTable;
@@ -89,6 +97,8 @@ export class UdpProxy implements DatagramHandler, Orders {
   #roomSinceMs = -Infinity;
   #wakeAt = Infinity;
   readonly #address = new Int32Array(4);
+  /** The client that a proxy names, during one datagram. */
+  readonly #peer = new Int32Array(4);
 
   /** `key0` and `key1` (32 bits each) are random and kept to ourselves. */
   constructor(start: WorkerStart, post: Post, key0: number, key1: number) {
@@ -114,6 +124,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   attach(engine: Datagrams): void {
     this.#engine = engine;
     this.#kept = new KeptDatagrams(engine.memory);
+    this.#headers = new DatagramHeaders(engine.memory, KEPT_BYTES);
     this.#wheel = new TimerWheel(this.#timers, TICK_MS, engine.now());
     this.configure(this.#mail.configuration);
   }
@@ -138,20 +149,53 @@ export class UdpProxy implements DatagramHandler, Orders {
   arrived(_listener: number, at: number, length: number): void {
     if (this.#mail.hasCome()) this.readMail();
     const { words, port } = this.#engine.sender;
+    if (this.#proxies?.permits(words)) this.#arrivedByProxy(at, length);
+    else this.#take(words, port, this.#engine.local, port, undefined, at, length);
+  }
+
+  /** The sender is a proxy, which says in a header whose datagram this is; the answer goes to where it came from. */
+  #arrivedByProxy(at: number, length: number): void {
+    const read = this.#headers.read(at, length);
+    if (read === undefined) {
+      this.#drops.add(DROP.bad_proxy_header);
+      return;
+    }
+    const { words, port } = this.#engine.sender;
+    const { header } = read;
+    const isKnown = header.family === 'ip';
+    for (let i = 0; i < 4; i++) this.#peer[i] = isKnown ? header.source[i] : words[i];
+    const peerPort = isKnown ? header.sourcePort : port;
+    const key = (port << 16) | peerPort;
+    this.#take(this.#peer, peerPort, words, key, header, at + read.length, length - read.length);
+  }
+
+  /**
+   * A datagram of the client `peer`. What tells its session from others beside that are `via` and `key`: the local address
+   * that it was sent to and the client's port, or the proxy's address and both ports.
+   */
+  #take(
+    peer: Int32Array,
+    port: number,
+    via: Int32Array,
+    key: number,
+    header: ProxyHeader | undefined,
+    at: number,
+    length: number,
+  ): void {
     let server = NONE;
     if (this.#spreads) {
-      server = this.#balancer.pick(words, port, this.#engine.now());
+      server = this.#balancer.pick(peer, port, this.#engine.now());
       if (server === NONE) {
-        this.#drops.add(this.#balancer.admits(words, false) ? DROP.no_server : DROP.denied);
+        this.#drops.add(this.#balancer.admits(peer, false) ? DROP.no_server : DROP.denied);
         return;
       }
     }
-    let row = this.#sessions.find(words, port, this.#engine.local, server);
+    let row = this.#sessions.find(peer, key, via, server);
     if (row !== NONE && this.#hasLostServer(row)) {
       this.#finish(row, 'ordered');
       row = NONE;
     }
-    if (row === NONE) row = this.#open(words, port, server);
+    if (row === NONE) row = this.#open(peer, port, via, key, header, server);
     else if (this.#isAvoided(row) && !this.#rehome(row)) return;
     if (row !== NONE) this.#forward(row, at, length);
   }
@@ -185,7 +229,13 @@ export class UdpProxy implements DatagramHandler, Orders {
   unsent(tag: number, isReply: boolean, at: number, length: number, error: number): void {
     if (isReply || !this.#sessions.isOpen(tag)) {
       this.#drops.add(DROP.unsent);
-    } else if (error === -ERRNO.ECANCELED) {
+      return;
+    }
+    if (this.#headers.has(at)) {
+      at += this.#headers.lengthOf(tag);
+      length -= this.#headers.lengthOf(tag);
+    }
+    if (error === -ERRNO.ECANCELED) {
       // The session has moved meanwhile.
       this.#sendAgain(tag, at, length);
     } else if (isNetworkError(error)) {
@@ -225,7 +275,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   #forward(row: number, at: number, length: number): void {
     const now = this.#engine.now();
     const sessions = this.#sessions;
-    this.#engine.send(this.#rows.serverSocket[row], at, length, row);
+    this.#send(row, at, length);
     sessions.keptAt[row] = this.#kept.keep(at, length);
     sessions.keptLength[row] = length;
     sessions.requests[row] += 1;
@@ -240,11 +290,29 @@ export class UdpProxy implements DatagramHandler, Orders {
     }
   }
 
-  /** A session for the sender of the datagram at hand, at `wanted` or at the server of its own; NONE: counted why not. */
-  #open(peer: Int32Array, port: number, wanted: number): number {
+  #send(row: number, at: number, length: number): void {
+    const socket = this.#rows.serverSocket[row];
+    if (!this.#introduces || this.#servers.spec(this.#rows.server[row]).proxy === 'off') {
+      this.#engine.send(socket, at, length, row);
+    } else {
+      const together = this.#headers.put(row, at, length);
+      this.#engine.send(socket, together, this.#headers.lengthOf(row) + length, row);
+    }
+  }
+
+  /** A session for the client of the datagram at hand, at `wanted` or at the server of its own; NONE: counted why not. */
+  #open(
+    peer: Int32Array,
+    port: number,
+    via: Int32Array,
+    key: number,
+    header: ProxyHeader | undefined,
+    wanted: number,
+  ): number {
     const balancer = this.#balancer;
     const now = this.#engine.now();
-    if (port === this.#bound?.port && this.#isOurs(peer, now)) {
+    const { sender } = this.#engine;
+    if (sender.port === this.#bound?.port && this.#isOurs(sender.words, now)) {
       this.#drops.add(DROP.loop);
       return NONE;
     }
@@ -265,7 +333,7 @@ export class UdpProxy implements DatagramHandler, Orders {
       return NONE;
     }
     this.#servers.settled(server);
-    const row = this.#sessions.open(peer, port, this.#engine.local, wanted);
+    const row = this.#sessions.open(peer, key, via, wanted);
     if (row === NONE) {
       this.#servers.leave(server);
       this.#state.releaseConnection();
@@ -277,11 +345,19 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#rows.clientGeneration[row] = generation;
     this.#rows.lastActiveMs[row] = now;
     if (this.#log.isOn) this.#log.opened(row, now);
+    if (this.#introduces) this.#introduce(row, header);
     if (!this.#settle(row, server)) return NONE;
     this.#engine.keepPath(row);
     if (client !== NONE) this.#clients.addConnect(client, generation);
     this.#wheel.arm(2 * row, now + this.#timeoutMs);
     return row;
+  }
+
+  #introduce(row: number, header: ProxyHeader | undefined): void {
+    const { local } = this.#engine;
+    const bound = this.#bound as IpEndpoint;
+    const here = local.some((word) => word !== 0) ? { ...bound, address: words(local) } : bound;
+    this.#headers.begin(row, words(this.#loadAddress(row)), this.#rows.peerPort[row], here, header);
   }
 
   /** A sender with the listener's own port that has its address too: an answer would come back as a question. */
@@ -473,7 +549,7 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   /** To the server that the session has now. The client has sent it once, so only the server's count grows. */
   #sendAgain(row: number, at: number, length: number): void {
-    this.#engine.send(this.#rows.serverSocket[row], at, length, row);
+    this.#send(row, at, length);
     this.#state.addSent(this.#rows.server[row], length);
   }
 
@@ -497,6 +573,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#leaveServer(row, CLOSED);
     this.#wheel.cancel(2 * row);
     this.#wheel.cancel(2 * row + 1);
+    this.#headers.end(row);
     this.#sessions.close(row);
     this.#state.releaseConnection();
   }
@@ -582,8 +659,12 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#epochs.configure(configuration);
     this.#transparency.configure(settings);
     const { configuration: before } = this.#mail;
-    // Its sockets have the addresses of before; the next datagram of each begins another session.
-    if (settings.transparent !== before.settings.transparent) this.#endAll();
+    this.#proxies = settings.proxyAcl === NONE ? undefined : new Acl(configuration.acls[settings.proxyAcl]);
+    const introduces = configuration.servers.some(({ proxy }) => proxy !== 'off');
+    // Its sockets have the addresses of before, or nobody knows what to say of its client; the next datagram of each
+    // begins another session.
+    if (settings.transparent !== before.settings.transparent || introduces !== this.#introduces) this.#endAll();
+    this.#introduces = introduces;
     if (isShorter || configuration.acls !== before.acls || settings.clientAcl !== before.settings.clientAcl) {
       this.#reviewSessions();
     }
@@ -619,4 +700,8 @@ export class UdpProxy implements DatagramHandler, Orders {
   #endAll(): void {
     for (let row = this.#sessions.oldest(); row !== NONE; row = this.#sessions.oldest()) this.#finish(row, 'ordered');
   }
+}
+
+function words(address: Int32Array): IpWords {
+  return [address[0], address[1], address[2], address[3]];
 }

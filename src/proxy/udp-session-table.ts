@@ -2,7 +2,8 @@
  * The UDP sessions of one worker: who sends to which server through which socket. What the control plane looks at is a
  * row of the shared ConnectionTable; this adds what only the worker needs, in columns of the same numbering.
  *
- *   key     client address and port, the local address it wrote to, and the server where each datagram is chosen for
+ *   key     client address, what it came by, and the server where each datagram is chosen for. What it came by is the local
+ *           address it wrote to and its port, or, where a proxy names the client, the proxy's address and both ports
  *   found   by a keyed hash and chains: who does not know the key cannot make sessions that share a chain
  *   order   a doubly linked list by last use, for eviction
  *
@@ -34,8 +35,9 @@ export class UdpSessionTable {
   /** Sessions that there are. */
   size = 0;
 
-  #local = new Int32Array(FIRST_ROWS * 4);
+  #via = new Int32Array(FIRST_ROWS * 4);
   /** The server in the key, NONE where it is no part of it. */
+  #keyPort = new Int32Array(FIRST_ROWS);
   #keyServer = new Int32Array(FIRST_ROWS);
   #next = new Int32Array(FIRST_ROWS);
   #older = new Int32Array(FIRST_ROWS);
@@ -50,7 +52,7 @@ export class UdpSessionTable {
   /** Scratch. */
   readonly #key = new Int32Array(9);
   readonly #peerKey = new Int32Array(4);
-  readonly #localKey = new Int32Array(4);
+  readonly #viaKey = new Int32Array(4);
 
   constructor(rows: ConnectionTable, key0: number, key1: number) {
     this.rows = rows;
@@ -59,22 +61,22 @@ export class UdpSessionTable {
   }
 
   /** The session of that client, NONE if it has none. */
-  find(peer: Int32Array, port: number, local: Int32Array, server: number): number {
-    const { peer: peers, peerPort } = this.rows;
-    const locals = this.#local;
-    for (let row = this.#chains[this.#chainOf(peer, port, local, server)]; row !== NONE; row = this.#next[row]) {
+  find(peer: Int32Array, keyPort: number, via: Int32Array, server: number): number {
+    const { peer: peers } = this.rows;
+    const vias = this.#via;
+    for (let row = this.#chains[this.#chainOf(peer, keyPort, via, server)]; row !== NONE; row = this.#next[row]) {
       const at = row * 4;
       if (
         peers[at + 3] === peer[3] &&
-        peerPort[row] === port &&
+        this.#keyPort[row] === keyPort &&
         this.#keyServer[row] === server &&
-        locals[at + 3] === local[3] &&
+        vias[at + 3] === via[3] &&
         peers[at + 2] === peer[2] &&
         peers[at + 1] === peer[1] &&
         peers[at] === peer[0] &&
-        locals[at + 2] === local[2] &&
-        locals[at + 1] === local[1] &&
-        locals[at] === local[0]
+        vias[at + 2] === via[2] &&
+        vias[at + 1] === via[1] &&
+        vias[at] === via[0]
       ) {
         return row;
       }
@@ -83,14 +85,15 @@ export class UdpSessionTable {
   }
 
   /** A new session, the most recently used one; NONE if the table is full. */
-  open(peer: Int32Array, port: number, local: Int32Array, server: number): number {
+  open(peer: Int32Array, keyPort: number, via: Int32Array, server: number): number {
     const row = this.rows.allocate(STATE.relaying);
     if (row === NONE) return NONE;
     if (row >= this.#next.length) this.#grow();
     const at = row * 4;
     for (let i = 0; i < 4; i++) this.rows.peer[at + i] = peer[i];
-    for (let i = 0; i < 4; i++) this.#local[at + i] = local[i];
-    this.rows.peerPort[row] = port;
+    for (let i = 0; i < 4; i++) this.#via[at + i] = via[i];
+    this.rows.peerPort[row] = keyPort & 0xffff;
+    this.#keyPort[row] = keyPort;
     this.#keyServer[row] = server;
     this.requests[row] = 0;
     this.answers[row] = 0;
@@ -143,18 +146,18 @@ export class UdpSessionTable {
     this.#link(row);
   }
 
-  #chainOf(peer: ArrayLike<number>, port: number, local: ArrayLike<number>, server: number): number {
+  #chainOf(peer: ArrayLike<number>, keyPort: number, via: ArrayLike<number>, server: number): number {
     const key = this.#key;
     key[0] = peer[3];
-    // Servers are numbered up to 2^16 + 1; NONE is -1.
-    key[1] = (port << 16) ^ server;
-    key[2] = local[3];
+    // Servers are numbered up to 2^16 + 1; NONE is -1. Of a proxy's port and its client's the lower, which varies, goes up.
+    key[1] = (keyPort << 16) ^ (keyPort >>> 16) ^ server;
+    key[2] = via[3];
     if (peer[2] === MAPPED && peer[1] === 0 && peer[0] === 0) {
       return halfSipHash(key, 3, this.#key0, this.#key1) & (this.#chains.length - 1);
     }
     for (let i = 0; i < 3; i++) {
       key[3 + i] = peer[i];
-      key[6 + i] = local[i];
+      key[6 + i] = via[i];
     }
     return halfSipHash(key, 9, this.#key0, this.#key1) & (this.#chains.length - 1);
   }
@@ -162,9 +165,9 @@ export class UdpSessionTable {
   #chainOfRow(row: number): number {
     for (let i = 0; i < 4; i++) {
       this.#peerKey[i] = this.rows.peer[row * 4 + i];
-      this.#localKey[i] = this.#local[row * 4 + i];
+      this.#viaKey[i] = this.#via[row * 4 + i];
     }
-    return this.#chainOf(this.#peerKey, this.rows.peerPort[row], this.#localKey, this.#keyServer[row]);
+    return this.#chainOf(this.#peerKey, this.#keyPort[row], this.#viaKey, this.#keyServer[row]);
   }
 
   #link(row: number): void {
@@ -212,7 +215,8 @@ export class UdpSessionTable {
     this.keptLength = grown(this.keptLength, new Int32Array(size));
     this.sentBytes = grown(this.sentBytes, new Float64Array(size));
     this.receivedBytes = grown(this.receivedBytes, new Float64Array(size));
-    this.#local = grown(this.#local, new Int32Array(size * 4));
+    this.#via = grown(this.#via, new Int32Array(size * 4));
+    this.#keyPort = grown(this.#keyPort, new Int32Array(size));
     this.#keyServer = grown(this.#keyServer, new Int32Array(size));
     this.#next = grown(this.#next, new Int32Array(size));
     this.#older = grown(this.#older, new Int32Array(size));

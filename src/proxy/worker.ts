@@ -9,6 +9,7 @@ import { transparencyCapabilities } from '../sys/transparency.js';
 import { openTlsCounts } from '../tls/counts.js';
 import { TlsEngine } from '../tls/tls-engine.js';
 import { Vault } from '../tls/vault.js';
+import { INTRODUCED_BYTES } from './datagram-headers.js';
 import { KEPT_BYTES } from './kept-datagrams.js';
 import type { Post } from './mail.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
@@ -58,7 +59,7 @@ async function tcp() {
 
 async function udp() {
   const proxy = new UdpProxy(start, post, randomInt(2 ** 32), randomInt(2 ** 32));
-  const engine = await createDatagrams(start.engine, proxy, { keptBytes: KEPT_BYTES });
+  const engine = await createDatagrams(start.engine, proxy, { keptBytes: KEPT_BYTES + INTRODUCED_BYTES });
   proxy.attach(engine);
   return { proxy, engine };
 }

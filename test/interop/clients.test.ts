@@ -35,6 +35,14 @@ async function teller(t: Scene, listen: string, real: string): Promise<string> {
   return `127.0.0.1:${port}`;
 }
 
+/** A dnsdist at that port with these lines of Lua. */
+async function dnsdist(t: Scene, port: number, lines: readonly string[]): Promise<void> {
+  const file = join(scratch(t), 'dnsdist.conf');
+  const local = [`setLocal('127.0.0.1:${port}')`, "setACL({'127.0.0.0/8'})", 'setSecurityPollSuffix("")'];
+  writeFileSync(file, [...local, ...lines].join('\n'));
+  await daemon(t, 'dnsdist', ['--supervised', '--disable-syslog', '-C', file], { port });
+}
+
 const ask = async (port: number, from: string, ...more: string[]): Promise<string> =>
   (await output('curl', ['-sS', '--interface', from, ...more, `http://127.0.0.1:${port}/`])).trim();
 
@@ -76,6 +84,40 @@ listen two\n bind 127.0.0.1:${ports[1]}\n server pen 127.0.0.1:${tells.port} sen
     assert.equal(await ask(ports[0] as number, '127.0.0.79'), '127.0.0.79  127.0.0.79');
     assert.equal(await ask(ports[1] as number, '127.0.0.80'), '127.0.0.80 http');
     assert.match(await passes.ask('recent'), /^127\.0\.0\.79 connects 1 /m);
+  });
+
+  test(`${engine}: dnsdist in front and behind: every datagram says who asks`, {
+    skip: missing('dnsdist', 'dig'),
+  }, async (t) => {
+    const behind = await freePort();
+    await dnsdist(t, behind, [
+      "setProxyProtocolACL({'127.0.0.0/8'})",
+      "addAction(makeRule('127.0.0.77/32'), SpoofAction('192.0.2.77'))",
+      "addAction(makeRule('127.0.0.78/32'), SpoofAction('192.0.2.78'))",
+      "addAction(AllRule(), SpoofAction('192.0.2.1'))",
+    ]);
+    const options = ['-U', '-O', 'server 0 proxy v2', '-O', 'acl 1 permit 127.0.0.1', '-O', 'proxy_acl 1'];
+    const balancer = await pen(t, { engine, options, servers: [`127.0.0.1:${behind}`] });
+    const front = await freePort();
+    await dnsdist(t, front, [`newServer({address='127.0.0.1:${balancer.port}', useProxyProtocol=true}):setUp()`]);
+    for (const last of [77, 78, 79]) {
+      for (const port of [balancer.port, front]) {
+        const answer = await output('dig', [
+          '-b',
+          `127.0.0.${last}`,
+          '@127.0.0.1',
+          '-p',
+          `${port}`,
+          '+short',
+          '+time=3',
+          '+tries=2',
+          'a.example',
+        ]);
+        assert.equal(answer.trim(), `192.0.2.${last === 79 ? 1 : last}`);
+      }
+    }
+    assert.match(await balancer.ask('recent'), /^127\.0\.0\.79 connects [1-9]/m);
+    assert.match(await balancer.ask('drops'), /^bad_proxy_header 0$/m);
   });
 
   test(`${engine}: a WebSocket passes through -H: the handshake of RFC 6455, then 1 MB of frames, there and back`, async (t) => {
