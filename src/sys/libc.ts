@@ -41,6 +41,8 @@ export interface Libc {
   kqueue(): number;
   kevent(kqueue: number, changes: number, changed: number, events: number, count: number, timeout: number): number;
   chroot(path: string): number;
+  flock(fd: number, operation: number): number;
+  unlinkat(directory: number, path: string, flags: number): number;
   prctl(option: number, a: number, b: number, c: number, d: number): number;
   capget(header: number, data: number): number;
   capset(header: number, data: number): number;
@@ -89,6 +91,8 @@ const prototypes: Record<keyof Libc, string> = {
   kqueue: 'int kqueue()',
   kevent: 'int kevent(int, uintptr_t, int, uintptr_t, int, uintptr_t)',
   chroot: 'int chroot(const char *)',
+  flock: 'int flock(int, int)',
+  unlinkat: 'int unlinkat(int, const char *, int)',
   prctl: 'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',
   capget: 'int capget(uintptr_t, uintptr_t)',
   capset: 'int capset(uintptr_t, uintptr_t)',
