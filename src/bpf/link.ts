@@ -3,7 +3,7 @@ import { bpfAttributes } from '../sys/bpf.js';
 import { ERRNO } from '../sys/errno.js';
 import { interfaceIndex } from '../sys/network-interface.js';
 import * as uapi from '../sys/uapi/bpf.js';
-import { checkBpf } from './errors.js';
+import { checkBpf, IncompatibleError } from './errors.js';
 import { Handle, objectInfo, openPinned } from './handle.js';
 
 /**
@@ -66,9 +66,13 @@ export class XdpLink extends Handle {
     return new XdpLink(interfaceName, fd);
   }
 
-  /** The link pinned at `path`. */
+  /** The link pinned at `path`; throws an IncompatibleError if it is one of another kind. */
   static open(path: string): XdpLink {
-    return new XdpLink(path, openPinned(path, 'bpf-link'));
+    const link = new XdpLink(path, openPinned(path, 'bpf-link'));
+    const type = objectInfo(link.fd, uapi.BPF_LINK_INFO.bytes).getUint32(uapi.BPF_LINK_INFO.type, true);
+    if (type === uapi.BPF_LINK_TYPE_XDP) return link;
+    link.close();
+    throw new IncompatibleError(`adopt '${path}'`, `it is a link of type ${type}, not of XDP`);
   }
 
   get info(): LinkInfo {

@@ -230,3 +230,6 @@ export const BPF_MAP_INFO = {
 } as const;
 export const BPF_PROG_INFO = { bytes: 224, type: 0, id: 4, tag: 8, xlatedProgLen: 20, name: 64 } as const;
 export const BPF_LINK_INFO = { bytes: 64, type: 0, id: 4, progId: 8, xdpIfindex: 16 } as const;
+
+/** Of a bpffs in statfs(2): <linux/magic.h>. */
+export const BPF_FS_MAGIC = 0xcafe4a11;
