@@ -152,11 +152,13 @@ function makeService(options: Options, surroundings: Surroundings): Service {
   const { log } = surroundings;
   const service = new Service({
     ...surroundings,
-    startDataPlane: (configuration, listen, engine, { dsrInterface, dsrMode }) => {
+    startDataPlane: (configuration, listen, engine, { dsrInterface, dsrMode, dsrPin }) => {
       if (dsrInterface !== undefined) {
-        const mayLoad = options.user === undefined;
-        const wanted = { configuration, listen, interfaceName: dsrInterface, mode: dsrMode, mayLoad };
-        return startDirect(wanted, surroundings, service);
+        // A program is pinned before it is put in place, and inside another root there is nowhere to.
+        const canPin = dsrPin === undefined || options.root === undefined;
+        const mayLoad = options.user === undefined && canPin;
+        const where = { interfaceName: dsrInterface, mode: dsrMode, pinDirectory: dsrPin };
+        return startDirect({ configuration, listen, ...where, mayLoad }, surroundings, service);
       }
       return startDataPlane({
         configuration,
@@ -190,7 +192,7 @@ function makeService(options: Options, surroundings: Surroundings): Service {
 
 /** Loaded only where it is asked for: the proxy has no use for it. */
 async function startDirect(
-  wanted: Pick<DsrOptions, 'configuration' | 'listen' | 'interfaceName' | 'mode' | 'mayLoad'>,
+  wanted: Pick<DsrOptions, 'configuration' | 'listen' | 'interfaceName' | 'mode' | 'pinDirectory' | 'mayLoad'>,
   { log }: Surroundings,
   service: Service,
 ): Promise<DataPlane> {

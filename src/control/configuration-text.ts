@@ -18,6 +18,7 @@ const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => st
   connectionsMax: number('conn_max'),
   controlAcl: number('control_acl'),
   debug: number('debug'),
+  dsrRole: (role) => `dsr_role ${role}`,
   dummy: toggle('dummy'),
   fastClose: (side) => `tcp_fastclose ${side}`,
   hash: toggle('hash'),
@@ -54,12 +55,13 @@ const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => st
 
 /** The text for `write`. Throws CommandError if a file name cannot be said in the language. */
 export function configurationText(setup: Setup): string {
-  const { configuration, listen, webStats, engine, dsrInterface, dsrMode, admin, adminToken } = setup;
+  const { configuration, listen, webStats, engine, dsrInterface, dsrMode, dsrPin, admin, adminToken } = setup;
   const lines = [
     '# Written by pen; start with: pen -F FILE',
     ...(engine === 'auto' ? [] : [engine]),
     ...(dsrInterface === undefined ? [] : [`dsr_if ${dsrInterface}`]),
     ...(dsrMode === 'auto' ? [] : [`dsr_mode ${dsrMode}`]),
+    ...(dsrPin === undefined ? [] : [`dsr_pin ${sayable(dsrPin)}`]),
     ...(listen ? [`listen ${listen.text}`] : []),
     ...configuration.acls.flatMap((entries, number) => [
       `no acl ${number}`,

@@ -31,6 +31,8 @@ export interface Setup {
   /** The interface for direct server return, undefined for a proxy. */
   readonly dsrInterface: string | undefined;
   readonly dsrMode: DsrMode;
+  /** The directory in a bpffs where direct server return outlives the process. */
+  readonly dsrPin: string | undefined;
   /** Where the admin pages are served; undefined: nowhere. */
   readonly admin: ListenAddress | undefined;
   readonly adminToken: AdminToken | undefined;
@@ -50,6 +52,7 @@ export const emptySetup: Setup = {
   engine: 'auto',
   dsrInterface: undefined,
   dsrMode: 'auto',
+  dsrPin: undefined,
   admin: undefined,
   adminToken: undefined,
   tls: defaultTlsSettings,
@@ -71,6 +74,7 @@ export class Draft {
   engine: EngineName | 'auto';
   dsrInterface: string | undefined;
   dsrMode: DsrMode;
+  dsrPin: string | undefined;
   admin: ListenAddress | undefined;
   adminToken: AdminToken | undefined;
   /** Replaced whole by whoever changes it. */
@@ -99,6 +103,7 @@ export class Draft {
     this.engine = setup.engine;
     this.dsrInterface = setup.dsrInterface;
     this.dsrMode = setup.dsrMode;
+    this.dsrPin = setup.dsrPin;
     this.admin = setup.admin;
     this.adminToken = setup.adminToken;
     this.tls = setup.tls;
@@ -139,7 +144,8 @@ export class Draft {
 
   /** Whether anything differs from the Setup it began with, or a blacklisting waits. */
   get isChanged(): boolean {
-    const { configuration, listen, webStats, engine, dsrInterface, dsrMode, admin, adminToken, tls } = this.#was;
+    const { configuration, listen, webStats, engine, dsrInterface, dsrMode, dsrPin, admin, adminToken, tls } =
+      this.#was;
     const settings = Object.keys(this.settings) as (keyof Settings)[];
     return (
       this.#serversChanged ||
@@ -151,6 +157,7 @@ export class Draft {
       this.engine !== engine ||
       this.dsrInterface !== dsrInterface ||
       this.dsrMode !== dsrMode ||
+      this.dsrPin !== dsrPin ||
       this.admin !== admin ||
       this.adminToken !== adminToken ||
       this.tls !== tls ||
@@ -178,6 +185,7 @@ export class Draft {
       engine: this.engine,
       dsrInterface: this.dsrInterface,
       dsrMode: this.dsrMode,
+      dsrPin: this.dsrPin,
       admin: this.admin,
       adminToken: this.adminToken,
       tls: this.tls,

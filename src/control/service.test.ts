@@ -214,8 +214,8 @@ test('write gives a file that starts the same, every setting of it', async (t) =
   const { defaultSettings } = await import('../core/configuration.js');
   const { settings } = service.setup.configuration;
   for (const key of Object.keys(defaultSettings) as (keyof typeof settings)[]) {
-    // There is no other tarpitAcl yet; UDP cannot be had together with all of the rest.
-    if (key !== 'tarpitAcl' && key !== 'udp')
+    // There is no other tarpitAcl yet; UDP and roles of direct server return cannot be had together with all of the rest.
+    if (key !== 'tarpitAcl' && key !== 'udp' && key !== 'dsrRole')
       assert.notDeepEqual(settings[key], defaultSettings[key], `the test gives ${key} another value`);
   }
 
@@ -269,6 +269,24 @@ test('transparent cannot be had together with direct server return, which needs 
   const commands = ['dsr_if eth0', 'transparent'].map((line) => ({ option: '-O', line }));
   const prepared = serviceOf(t).service.prepare({ listen: '192.0.2.80:80', servers: ['192.0.2.11'], commands });
   await assert.rejects(prepared, /transparent is for the proxy: with dsr_if servers see their clients anyway/);
+});
+
+test('dsr_pin and dsr_role are for direct server return, and kept by write', async (t) => {
+  const prepare = (...lines: string[]) => {
+    const { service } = serviceOf(t);
+    const commands = lines.map((line) => ({ option: '-O', line }));
+    return service.prepare({ listen: '192.0.2.80:80', servers: ['192.0.2.11'], commands }).then(() => service);
+  };
+  await assert.rejects(prepare('dsr_pin /sys/fs/bpf/pen'), /dsr_pin is for direct server return \(add dsr_if IF\)/);
+  await assert.rejects(prepare('dsr_role auto'), /dsr_role is for direct server return \(add dsr_if IF\)/);
+  await assert.rejects(prepare('dsr_if eth0', 'dsr_pin pen'), /'pen' does not begin with \//);
+  await assert.rejects(prepare('dsr_if eth0', 'dsr_role slave'), /expected master, standby or auto, got 'slave'/);
+  const service = await prepare('dsr_if eth0', 'dsr_pin /sys/fs/bpf/pen', 'dsr_role standby');
+  const file = join(scratch(t), 'pen.conf');
+  await service.write(file);
+  const again = serviceOf(t).service;
+  await again.prepare({ servers: [], commands: [], file });
+  assert.deepEqual(again.setup, service.setup);
 });
 
 test('write says that a row is empty, whatever the command line says of it', async (t) => {

@@ -18,13 +18,19 @@ function portProblem({ listen, dsrInterface }: Setup): string | undefined {
   return `'${listen.text}' has no port (write HOST:PORT)`;
 }
 
-/** What cannot be had together with direct server return. */
-function directProblem({ configuration, dsrInterface }: Setup): string | undefined {
-  if (dsrInterface === undefined) return undefined;
-  if (configuration.settings.log !== undefined) {
-    return 'log is for the proxy: with dsr_if pen sees no requests and no connections (leave it out)';
+/** What cannot be had together with direct server return, or without it. */
+function directProblem({ configuration, dsrInterface, dsrMode, dsrPin }: Setup): string | undefined {
+  const { settings } = configuration;
+  if (dsrInterface === undefined) {
+    if (dsrPin !== undefined) return 'dsr_pin is for direct server return (add dsr_if IF)';
+    if (settings.dsrRole !== 'master') return 'dsr_role is for direct server return (add dsr_if IF)';
+    return undefined;
   }
-  if (!isTransparent(configuration.settings)) return undefined;
+  if ((dsrMode === 'packet' || dsrMode === 'netmap') && dsrPin !== undefined)
+    return `dsr_pin keeps a program in the kernel: with dsr_mode ${dsrMode} there is none (leave one of them out)`;
+  if (settings.log !== undefined)
+    return 'log is for the proxy: with dsr_if pen sees no requests and no connections (leave it out)';
+  if (!isTransparent(settings)) return undefined;
   return 'transparent is for the proxy: with dsr_if servers see their clients anyway (leave it out)';
 }
 

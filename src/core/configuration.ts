@@ -32,6 +32,12 @@ export type DsrMode = (typeof DSR_MODES)[number];
 export type Transparent = 'off' | 'address' | 'port';
 export type ProxyVersion = 'off' | 'v1' | 'v2';
 
+/**
+ * Who answers for the VIPs of direct server return, asked by ARP and neighbour discovery: this balancer, nobody here
+ * (another balancer does), or this host's kernel, for those that it has been given (keepalived).
+ */
+export type DsrRole = 'master' | 'standby' | 'auto';
+
 export type FastClose = 'off' | 'up' | 'down' | 'both';
 
 /** How a line of the log looks. */
@@ -78,6 +84,7 @@ export interface Settings {
   readonly connectionsMax: number;
   readonly controlAcl: number;
   readonly debug: number;
+  readonly dsrRole: DsrRole;
   readonly dummy: boolean;
   readonly fastClose: FastClose;
   readonly hash: boolean;
@@ -155,6 +162,7 @@ export const defaultSettings: Settings = {
   connectionsMax: 500,
   controlAcl: 0,
   debug: 0,
+  dsrRole: 'master',
   dummy: false,
   fastClose: 'off',
   hash: false,

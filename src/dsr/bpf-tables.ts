@@ -7,6 +7,7 @@ import {
   type Dimensions,
   flowValue,
   fragmentValue,
+  type MapLayout,
   type MapName,
   mapLayouts,
   NO_REAL,
@@ -31,20 +32,37 @@ type PerCpuName = (typeof PER_CPU)[number];
 export type DsrMaps = Record<Exclude<MapName, PerCpuName>, BpfMap<Bytes, Bytes>> &
   Record<PerCpuName, BpfMap<Bytes, Bytes[]>>;
 
-/** New, empty maps. Throws a BpfError (EPERM, ENOMEM), leaving none behind. */
-export function createMaps(size: Dimensions): DsrMaps {
-  const made: Record<string, BpfMap<Bytes, Bytes> | BpfMap<Bytes, Bytes[]>> = {};
+type AnyMap = BpfMap<Bytes, Bytes> | BpfMap<Bytes, Bytes[]>;
+
+/** Those given and, for the others, new and empty maps. Throws a BpfError (EPERM, ENOMEM), leaving none open. */
+export function createMaps(size: Dimensions, given: Partial<DsrMaps> = {}): DsrMaps {
+  const made: Record<string, AnyMap> = {};
   try {
     for (const [name, layout] of Object.entries(mapLayouts(size))) {
-      const { type, keyBytes, valueBytes, maxEntries } = layout;
-      const spec = { name: `pen_${name}`, type, key: bytes(keyBytes), value: bytes(valueBytes), maxEntries };
-      made[name] = type === 'perCpuArray' ? BpfMap.createPerCpu(spec) : BpfMap.create(spec);
+      if (given[name as MapName]) continue;
+      const spec = specOf(name, layout);
+      made[name] = isPerCpu(layout) ? BpfMap.createPerCpu(spec) : BpfMap.create(spec);
     }
   } catch (error) {
-    for (const map of Object.values(made)) map.close();
+    for (const map of Object.values({ ...given, ...made })) map.close();
     throw error;
   }
-  return made as DsrMaps;
+  return { ...made, ...given } as DsrMaps;
+}
+
+/** The map of that name that is pinned there. Throws a BpfError (ENOENT), or an IncompatibleError that says what it is. */
+export function openMap<Name extends MapName>(name: Name, path: string, size: Dimensions): DsrMaps[Name] {
+  const layout = mapLayouts(size)[name];
+  const spec = specOf(name, layout);
+  return (isPerCpu(layout) ? BpfMap.openPerCpu(path, spec) : BpfMap.open(path, spec)) as DsrMaps[Name];
+}
+
+function specOf(name: string, { type, keyBytes, valueBytes, maxEntries }: MapLayout) {
+  return { name: `pen_${name}`, type, key: bytes(keyBytes), value: bytes(valueBytes), maxEntries };
+}
+
+function isPerCpu({ type }: MapLayout): boolean {
+  return type === 'perCpuArray';
 }
 
 /** Read as PathTables they are looked at, never changed: what `explain` decides leaves no trace. */

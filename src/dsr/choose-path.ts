@@ -4,10 +4,13 @@ import type { DsrMode } from '../core/configuration.js';
 import { DsrError } from './errors.js';
 import type { ProgramOptions } from './layout.js';
 import { openPath, type Path } from './path.js';
+import { openPinnedPath } from './pinned-path.js';
 import { openNetmapPath, openPacketPath, type RingPathOptions } from './ring/ring-path.js';
 
 export interface PathOptions extends Omit<RingPathOptions, 'reason'> {
   readonly mode: DsrMode;
+  /** Where, in a bpffs, it outlives the process; undefined if it is not to. */
+  readonly pinDirectory: string | undefined;
   /** What the first program must be able to do. */
   readonly program: ProgramOptions;
 }
@@ -20,12 +23,14 @@ const FINAL = ['EBUSY', 'EEXIST', 'ENODEV'];
  * ring; netmap on FreeBSD. Throws a DsrError, SystemError or BpfError, leaving nothing behind.
  */
 export function choosePath(options: PathOptions): Path {
-  const { mode, interfaceName, size, program } = options;
+  const { mode, pinDirectory, interfaceName, size, program } = options;
   if (mode === 'netmap') return openNetmapPath({ ...options, reason: 'as dsr_mode says' });
   if (process.platform !== 'linux') {
     if (mode === 'auto') return openNetmapPath({ ...options, reason: `which is what ${process.platform} has` });
     throw new DsrError(`cannot run in mode ${mode}: ${process.platform} has none (dsr_mode netmap)`);
   }
+  if (mode !== 'packet' && pinDirectory !== undefined)
+    return openPinnedPath({ ...options, mode, directory: pinDirectory });
   switch (mode) {
     case 'packet':
       return openPacketPath({ ...options, reason: 'as dsr_mode says' });

@@ -11,11 +11,12 @@ import {
 import { ServerState } from '../core/server-state.js';
 import { arp } from '../frame/arp.js';
 import { ethernet } from '../frame/ethernet.js';
-import { Controller } from './controller.js';
+import { Controller, type ControllerOptions } from './controller.js';
 import { explain } from './explain.js';
 import { ip, macOf, OWN_MAC, SEED, wire } from './fixtures/stage.js';
-import { EMERGENCY_REAL } from './layout.js';
+import { EMERGENCY_REAL, realValue, VIP_SILENT, vipValue } from './layout.js';
 import { MemoryTables } from './memory-tables.js';
+import { epochOf, vipKeyOf } from './record.js';
 import type { Vip } from './vips.js';
 
 const SLOTS = 65_537;
@@ -35,7 +36,7 @@ function configuration(
 }
 
 /** A controller over tables in memory, on a link where every server answers but those that are silent. */
-function stage(first: Configuration) {
+function stage(first: Configuration, more: Partial<ControllerOptions> = {}) {
   const tables = new MemoryTables({ vips: 4, pages: 256, flows: 1024, fragments: 64 });
   const servers = new ServerState(ServerState.allocate());
   const silent = new Set<number>();
@@ -67,6 +68,8 @@ function stage(first: Configuration) {
     send,
     log,
     vipsChanged() {},
+    role: 'master' as const,
+    ...more,
   };
   const controller = new Controller(options, [], first);
   let nowMs = 1000;
@@ -237,4 +240,50 @@ test('controller: 10,000 servers, of which one goes', () => {
   const made = stage(configuration(servers));
   made.pass(6000);
   assert.equal(made.controller.shares().size, 10_000);
+});
+
+test('controller: who takes the VIP over says so five times, who leaves it says nothing and answers nobody', () => {
+  const made = stage(configuration([spec(1)]), { role: 'standby' });
+  const announcements = () =>
+    made.sent.filter((frame) => Buffer.compare(frame.slice(28, 32), wire(ip('10.7.0.80'))) === 0).length;
+  const isSilent = () => {
+    const value = new Uint8Array(vipValue.bytes);
+    assert.ok(made.tables.findVip(vipKeyOf(ip('10.7.0.80'), 4, 0, 0), value));
+    return (value[vipValue.at.flags] & VIP_SILENT) !== 0;
+  };
+  made.pass(3000);
+  assert.deepEqual([announcements(), isSilent()], [0, true]);
+  made.controller.take('master', made.now());
+  assert.deepEqual([announcements(), isSilent()], [1, false]);
+  made.pass(12_000);
+  assert.equal(announcements(), 5);
+  made.controller.take('standby', made.now());
+  made.pass(3000);
+  assert.deepEqual([announcements(), isSilent()], [5, true]);
+});
+
+test('controller: goes on from what an earlier one decided', () => {
+  const first = stage(configuration([spec(1), spec(2), spec(3)]));
+  const value = (tables: MemoryTables, real: number) => {
+    const bytes = new Uint8Array(realValue.bytes);
+    tables.readReal(real, bytes);
+    return bytes;
+  };
+  const reals = [1, 2, 3].map((real) => [Uint8Array.of(real, 0, 0, 0), value(first.tables, real)] as const);
+  const roles = { configured: 'master', told: 'master' } as const;
+  const inherited = { control: first.tables.control.slice(), reals, vips: [], prefixes: [], roles };
+  const second = stage(configuration([spec(1), spec(2), spec(4)]), { inherited, send() {} });
+  assert.deepEqual(
+    [1, 2].map((real) => value(second.tables, real)),
+    [1, 2].map((real) => value(first.tables, real)),
+    'in service before they have answered',
+  );
+  assert.deepEqual(
+    table(second).map(([real]) => real),
+    [1, 2],
+    'the new one has to answer first',
+  );
+  assert.ok(epochOf(second.tables.control) > epochOf(first.tables.control), 'fragments are not met again');
+  second.pass(1300);
+  assert.deepEqual(table(second), [[0, SLOTS]], 'and are gone if they do not answer');
 });

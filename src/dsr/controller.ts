@@ -4,16 +4,17 @@
  * Neither blocks; between them the packet path goes on by itself.
  */
 import { formatIp, type IpWords, isV4 } from '../core/address.js';
-import type { Configuration, ServerSpec } from '../core/configuration.js';
+import type { Configuration, DsrRole, ServerSpec } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
 import { arpAnnouncement } from '../frame/arp.js';
 import { ndpAnnouncement } from '../frame/ndp.js';
 import { type AclRecord, aclRecords } from './acl-prefixes.js';
 import { DsrError } from './errors.js';
-import { EPOCH_MS } from './layout.js';
+import { EPOCH_MS, REAL_SERVES } from './layout.js';
 import { Neighbours } from './neighbours.js';
+import type { Inherited } from './pinned-path.js';
 import { addressOf, type RealState, Reals, stateOf } from './reals.js';
-import { addressBytes, controlValueOf } from './record.js';
+import { addressBytes, controlValueOf, epochOf, type Real, realOf } from './record.js';
 import type { ControlTables } from './tables.js';
 import { type Vip, VipEntries } from './vips.js';
 
@@ -30,12 +31,17 @@ export interface ControllerOptions {
   readonly interfaceName: string;
   send(frame: Uint8Array): void;
   log(line: string): void;
+  readonly role: DsrRole;
+  /** What an earlier process decided, whose packets go on. */
+  readonly inherited?: Inherited | undefined;
   /** The entries of `vips` are other ones now; a program that knows them by heart is to be replaced. */
   vipsChanged(): void;
 }
 
 /** Times that a VIP is announced, and how long after each other (RFC 5227 ANNOUNCE_NUM, ANNOUNCE_INTERVAL). */
 const ANNOUNCEMENTS = 2;
+/** The same when another balancer had them until now: one that is lost would leave clients with the other for long. */
+const TAKEOVER_ANNOUNCEMENTS = 5;
 const ANNOUNCE_INTERVAL_MS = 2000;
 /** A server that has not answered for that long from the start is worth a line. */
 const SILENCE_MS = 2000;
@@ -50,11 +56,14 @@ export class Controller {
   #acl = new Map<string, AclRecord>();
   /** By slot, as the tables have it. */
   #withheld = new Uint8Array(0);
+  /** Servers that answered an earlier process; until they are watched. */
+  readonly #known: Real[] = [];
   /** Whether the reals may differ from what is written. */
   #isStale = true;
+  #role: DsrRole;
   #epoch = 0;
   #nextEpochMs = 0;
-  #announcements = ANNOUNCEMENTS;
+  #announcements: number;
   #nextAnnouncementMs = 0;
   /** Servers that people have been told about: address -> whether it answers, or since when that is awaited. */
   readonly #told = new Map<string, boolean | number>();
@@ -70,6 +79,9 @@ export class Controller {
     this.#neighbours = new Neighbours(options);
     this.#reals = new Reals(options.tables, options.slots);
     this.#vipEntries = new VipEntries(options.tables);
+    this.#role = options.role;
+    this.#announcements = options.role === 'master' ? ANNOUNCEMENTS : 0;
+    if (options.inherited) this.#inherit(options.inherited);
   }
 
   get vips(): readonly Vip[] {
@@ -79,19 +91,35 @@ export class Controller {
   /** Obeys a configuration and, if given, other VIPs. Throws a DsrError that says what cannot be done, before anything is. */
   configure(configuration: Configuration, nowMs: number, vips = this.#vips): void {
     const acl = aclRecordsOf(configuration);
-    if (vips !== this.#vips) this.#announcements = ANNOUNCEMENTS;
+    if (vips !== this.#vips && this.#role === 'master') this.#announcements = ANNOUNCEMENTS;
     this.#configuration = configuration;
     this.#vips = vips;
     const specs = [...configuration.servers, configuration.emergency, configuration.abuse];
     const addresses = specs.map((spec) => addressOf(spec?.endpoint)).filter((address) => address !== undefined);
     this.#neighbours.watch(addresses);
+    for (const { address, mac } of this.#known.splice(0)) this.#neighbours.assume(address, mac);
     for (const { key, value } of acl.values()) this.#options.tables.setAcl(key, value);
     this.#isStale = true;
     this.turn(nowMs);
     // Last, as it opens the door; and nobody is asked for a list that is gone.
-    if (this.#vipEntries.apply(vips, configuration)) this.#options.vipsChanged();
+    if (this.#vipEntries.apply(vips, configuration, this.#role !== 'master')) this.#options.vipsChanged();
     for (const [name, { key }] of this.#acl) if (!acl.has(name)) this.#options.tables.deleteAcl(key);
     this.#acl = acl;
+  }
+
+  get role(): DsrRole {
+    return this.#role;
+  }
+
+  /** Answers for the VIPs from now on, and tells the link so; or leaves that to others. */
+  take(role: DsrRole, nowMs: number): void {
+    if (role === this.#role) return;
+    this.#role = role;
+    // Programs that know VIPs by heart look this up all the same.
+    this.#vipEntries.apply(this.#vips, this.#configuration, role !== 'master');
+    this.#announcements = role === 'master' ? TAKEOVER_ANNOUNCEMENTS : 0;
+    this.#nowMs = nowMs;
+    if (role === 'master') this.announce();
   }
 
   /** A frame that came for the interface and may be an answer. */
@@ -173,6 +201,16 @@ export class Controller {
         return neighbour?.isAlive ? neighbour.mac : undefined;
       },
     };
+  }
+
+  #inherit({ control, reals }: Inherited): void {
+    this.#epoch = epochOf(control);
+    const records = reals.map(([key, value]): [number, Real] => [
+      new DataView(key.buffer, key.byteOffset).getUint32(0, true),
+      realOf(value),
+    ]);
+    this.#reals.inherit(records);
+    this.#known.push(...records.map(([, real]) => real).filter(({ state }) => (state & REAL_SERVES) !== 0));
   }
 
   #writeReals(): void {

@@ -41,6 +41,7 @@ import {
   VIP_ANY_PORT,
   VIP_HASH_PORTS,
   VIP_PREFIX,
+  VIP_SILENT,
   vipKey,
   vipValue,
 } from './layout.js';
@@ -250,7 +251,7 @@ export class Decision {
     if (at + ARP_BYTES > end) return OUTCOME.passOther;
     if (!this.#isOwnMac(frame) && !isGroupMac(frame, DESTINATION_AT)) return OUTCOME.passOther;
     if (arpOperation(frame, at, end) !== ARP_REQUEST) return OUTCOME.passNotVip;
-    if (!this.#isVip(frame, at + ARP.targetIp, 4)) return OUTCOME.passNotVip;
+    if (!this.#isVip(frame, at + ARP.targetIp, 4) || this.#isSilent) return OUTCOME.passNotVip;
     answerArp(frame, at, this.#ownMac);
     return OUTCOME.txArp;
   }
@@ -265,8 +266,13 @@ export class Decision {
     return this.#isVip(frame, bodyAt + NDP.target, 6);
   }
 
+  /** Whether others answer for the VIP that was found. */
+  get #isSilent(): boolean {
+    return (this.#vipValue.words[vipValue.at.flags >> 2] & VIP_SILENT) !== 0;
+  }
+
   #solicitation(frame: Uint8Array, end: number): Outcome {
-    if (!isProperSolicitation(frame, this.#packet, end)) return OUTCOME.passNotVip;
+    if (this.#isSilent || !isProperSolicitation(frame, this.#packet, end)) return OUTCOME.passNotVip;
     if (!isSolicitationIntact(frame, this.#packet)) return OUTCOME.dropMalformed;
     this.length = answerSolicitation(frame, this.#packet, this.#ownMac);
     return OUTCOME.txNdp;

@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Endpoint, formatIp, type IpEndpoint, isV4, parseIp } from '../core/address.js';
 import { ClientTable } from '../core/client-table.js';
-import type { Configuration, DsrMode } from '../core/configuration.js';
+import type { Configuration, DsrMode, DsrRole } from '../core/configuration.js';
 import { maglevSize } from '../core/selection/maglev.js';
 import { ServerState } from '../core/server-state.js';
 import { formatMac } from '../frame/ethernet.js';
@@ -54,6 +54,8 @@ export interface DsrOptions {
   readonly listen: Endpoint;
   readonly interfaceName: string;
   readonly mode: DsrMode;
+  /** Where, in a bpffs, packets are sent on beyond the end of the process; undefined if they are not to be. */
+  readonly pinDirectory: string | undefined;
   /** UDP, not TCP. */
   readonly udp: boolean;
   /** The process stays root and may load other programs while it runs. */
@@ -67,13 +69,13 @@ export interface DsrOptions {
 export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const { interfaceName, configuration } = options;
   const mac = macOf(interfaceName);
-  const vip = requireVip(options.listen, interfaceName, ownAddresses(interfaceName));
+  const vip = requireVip(options.listen, interfaceName, foreignTo(configuration, interfaceName));
   requireServers(configuration, vip);
   const slots = maglevSize(configuration.servers.length);
   const size = { ...defaultDimensions, pages: Math.max(defaultDimensions.pages, 4 * Math.ceil(slots / PAGE_SLOTS)) };
   const all = { ipv4: true, ipv6: true, vlan: true, acl: true, tunnels: true, prefixes: true };
-  const { mode, log, failed } = options;
-  const path = choosePath({ mode, interfaceName, size, program: all, log, failed });
+  const { mode, pinDirectory, log, failed } = options;
+  const path = choosePath({ mode, pinDirectory, interfaceName, size, program: all, log, failed });
   let probes: Link | undefined;
   try {
     probes = path.link ?? new LinkProbes(interfaceName);
@@ -99,7 +101,6 @@ interface Parts {
 export class DsrPlane implements DataPlane, FrameView {
   readonly engine = 'xdp';
   readonly frames = this;
-  readonly engineReason: string;
   readonly threads = 0;
   readonly servers = new ServerState(ServerState.allocate());
   readonly clients = new ClientTable(ClientTable.allocate(0));
@@ -117,6 +118,7 @@ export class DsrPlane implements DataPlane, FrameView {
   #timer: NodeJS.Timeout | undefined;
   #nextLookMs = 0;
   #sourceV6: Uint8Array | undefined;
+  #isDetached = false;
 
   constructor(options: DsrOptions, { path, probes, size, slots, vip, mac }: Parts) {
     const { interfaceName, configuration } = options;
@@ -127,7 +129,6 @@ export class DsrPlane implements DataPlane, FrameView {
     this.#mac = mac;
     this.#configuration = configuration;
     this.#vip = vip;
-    this.engineReason = `${path.mode} mode on ${interfaceName}, ${path.modeReason}`;
     const { servers } = this;
     const { tables } = path;
     const own = ownAddresses(interfaceName);
@@ -135,8 +136,23 @@ export class DsrPlane implements DataPlane, FrameView {
     const log = options.log;
     const send = (frame: Uint8Array) => probes.send(frame);
     const vipsChanged = () => this.#specialise();
+    const { inherited } = path;
+    const role = this.#roleAtStart();
     this.#controller = new Controller(
-      { tables, slots, seed: SEED, mac, sourceV6, servers, interfaceName, send, log, vipsChanged },
+      {
+        tables,
+        slots,
+        seed: SEED,
+        mac,
+        sourceV6,
+        servers,
+        interfaceName,
+        send,
+        log,
+        vipsChanged,
+        role,
+        inherited,
+      },
       [],
       configuration,
     );
@@ -154,7 +170,14 @@ export class DsrPlane implements DataPlane, FrameView {
       this.#turn();
     }
     controller.configure(this.#configuration, monotonicMs(), [this.#asVip(this.#vip)]);
+    this.#rememberRole();
+    this.#path.commit?.();
     this.#timer = setInterval(() => this.#turnOrFail(), TURN_MS);
+  }
+
+  get engineReason(): string {
+    const { mode, modeReason } = this.#path;
+    return `${mode} mode on ${this.#options.interfaceName}, ${modeReason}`;
   }
 
   get listening(): Endpoint {
@@ -171,10 +194,13 @@ export class DsrPlane implements DataPlane, FrameView {
       this.#configuration = before;
       throw error;
     }
+    const { dsrRole } = configuration.settings;
+    if (dsrRole !== before.settings.dsrRole) this.#become(dsrRole);
   }
 
   async listen(endpoint: Endpoint): Promise<void> {
-    const vip = requireVip(endpoint, this.#options.interfaceName, ownAddresses(this.#options.interfaceName));
+    const { interfaceName } = this.#options;
+    const vip = requireVip(endpoint, interfaceName, foreignTo(this.#configuration, interfaceName));
     requireServers(this.#configuration, vip);
     this.#vip = vip;
     this.#controller.configure(this.#configuration, monotonicMs(), [this.#asVip(vip)]);
@@ -188,7 +214,7 @@ export class DsrPlane implements DataPlane, FrameView {
 
   /** What `penctl dsr` shows. */
   async describe(): Promise<string> {
-    const lines = this.#path.describe().map((line) => `${line}\n`);
+    const lines = [`role ${this.#controller.role}`, ...this.#path.describe()].map((line) => `${line}\n`);
     return `${await describe(this.#reported)}${lines.join('')}`;
   }
 
@@ -208,6 +234,21 @@ export class DsrPlane implements DataPlane, FrameView {
       controller: this.#controller,
       configuration: this.#configuration,
     };
+  }
+
+  take(role: 'master' | 'standby'): void {
+    if (this.#controller.role === 'auto') {
+      throw new DsrError('the role is auto: who has the VIP among its addresses is master (dsr_role standby first)');
+    }
+    this.#become(role);
+  }
+
+  detach(): string | undefined {
+    clearInterval(this.#timer);
+    this.#isDetached = true;
+    const left = this.#path.detach?.();
+    this.#options.log(`detached from '${this.#options.interfaceName}'${left === undefined ? '' : `; ${left}`}`);
+    return left;
   }
 
   explain(source: IpEndpoint, destination: IpEndpoint, protocol: 'tcp' | 'udp'): string {
@@ -300,7 +341,28 @@ export class DsrPlane implements DataPlane, FrameView {
     this.#nextLookMs = nowMs + LOOK_MS;
   }
 
+  /** As configured, unless an earlier process with the same setting has been told otherwise since. */
+  #roleAtStart(): DsrRole {
+    const configured = this.#configuration.settings.dsrRole;
+    const before = this.#path.inherited?.roles;
+    if (configured === 'auto' || before?.configured !== configured || before.told === configured) return configured;
+    this.#options.log(`${before.told} for the VIPs on '${this.#options.interfaceName}', as pen was told before`);
+    return before.told;
+  }
+
+  #rememberRole(): void {
+    this.#path.remember?.({ configured: this.#configuration.settings.dsrRole, told: this.#controller.role });
+  }
+
+  #become(role: DsrRole): void {
+    const before = this.#controller.role;
+    this.#controller.take(role, monotonicMs());
+    this.#rememberRole();
+    if (role !== before) this.#options.log(`${role} for the VIPs on '${this.#options.interfaceName}' (was ${before})`);
+  }
+
   #turnOrFail(): void {
+    if (this.#isDetached) return;
     try {
       this.#turn();
     } catch (error) {
@@ -334,6 +396,11 @@ function macOf(interfaceName: string): Uint8Array {
     throw new DsrError(`cannot return directly on '${interfaceName}': no such interface`, { cause: error });
   }
   throw new DsrError(`cannot return directly on '${interfaceName}': it is no Ethernet`);
+}
+
+/** What a VIP may not be: with `auto` it is the host's while this is the master. */
+function foreignTo({ settings }: Configuration, interfaceName: string): OwnAddress[] {
+  return settings.dsrRole === 'auto' ? [] : ownAddresses(interfaceName);
 }
 
 function ownAddresses(interfaceName: string): OwnAddress[] {

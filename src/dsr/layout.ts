@@ -104,6 +104,9 @@ export const VIP_ANY_PORT = 1;
 /** Ports go into the hash: a client's flows spread (-r). */
 export const VIP_HASH_PORTS = 2;
 
+/** Who asks for the VIP's MAC address gets no answer from here: another balancer, or this host's kernel, has it. */
+export const VIP_SILENT = 4;
+
 /** States of a real: it is there and answers; it is given new flows. */
 export const REAL_SERVES = 1;
 export const REAL_TAKES_NEW = 2;
@@ -234,6 +237,9 @@ export type MapName =
   | 'control';
 
 type Sized = Pick<Struct, 'bytes'>;
+
+/** The maps that packets write. A balancer that takes over from an earlier one keeps them, all others it fills anew. */
+export const CARRIED = ['flows', 'fragments', 'outcomes', 'realTraffic', 'vipTraffic'] as const;
 
 /** The maps for these dimensions. */
 export function mapLayouts(size: Dimensions): Record<MapName, MapLayout> {

@@ -71,6 +71,14 @@ export class Neighbours {
     }
   }
 
+  /** Of one that is watched: it answered there a moment ago, as another process knows. It is asked all the same. */
+  assume(address: IpWords, mac: Uint8Array): void {
+    const entry = this.#entries.get(nameOf(address));
+    if (!entry || entry.mac) return;
+    entry.mac = mac;
+    entry.isAlive = true;
+  }
+
   at(address: IpWords): Neighbour | undefined {
     return this.#entries.get(nameOf(address));
   }

@@ -6,6 +6,8 @@ import { BpfError, Program, XdpLink, type XdpMode } from '../bpf/index.js';
 import { BpfTables, createMaps } from './bpf-tables.js';
 import { DsrError } from './errors.js';
 import type { Dimensions, ProgramOptions } from './layout.js';
+import type { Inherited } from './pinned-path.js';
+import type { Roles } from './pins.js';
 import { dsrProgram } from './program/program.js';
 import type { ControlTables, PathTables } from './tables.js';
 
@@ -34,18 +36,24 @@ export interface Path {
   /** Lines for `penctl dsr`, of what only this path has. */
   describe(): readonly string[];
   close(): void | Promise<void>;
+  /** Of one that outlives the process: what an earlier process decided, if what it left is taken over. */
+  readonly inherited?: Inherited | undefined;
+  /** Of one that outlives the process: the tables are filled, from here on they are the ones that count. */
+  commit?(): void;
+  /** Of one that outlives the process: the next one is to know. */
+  remember?(roles: Roles): void;
+  /** Ends what would outlive the process. A line about what could not be removed, undefined if nothing is left. */
+  detach?(): string | undefined;
 }
+
+/** `auto` is the driver if it can, else behind it. */
+export type WantedMode = 'auto' | 'xdp' | 'generic';
 
 /**
  * Attaches to an interface: `xdp` in the driver, `generic` behind it, `auto` there only if the driver can run no programs.
  * Throws a SystemError (ENODEV), a BpfError (EPERM) or a DsrError, leaving nothing behind.
  */
-export function openPath(
-  interfaceName: string,
-  size: Dimensions,
-  options: ProgramOptions,
-  wanted: 'auto' | 'xdp' | 'generic',
-): Path {
+export function openPath(interfaceName: string, size: Dimensions, options: ProgramOptions, wanted: WantedMode): Path {
   const tables = new BpfTables(createMaps(size), size);
   let program: Program | undefined;
   try {
@@ -59,7 +67,7 @@ export function openPath(
   }
 }
 
-interface Attached {
+export interface Attached {
   readonly link: XdpLink;
   readonly mode: XdpMode;
   readonly reason: string;
@@ -109,7 +117,8 @@ class XdpPath implements Path {
   }
 }
 
-function attach(program: Program, interfaceName: string, wanted: 'auto' | 'xdp' | 'generic'): Attached {
+/** Throws a SystemError (ENODEV), BpfError or DsrError. */
+export function attach(program: Program, interfaceName: string, wanted: WantedMode): Attached {
   if (wanted === 'generic') return attachGeneric(program, interfaceName, 'as dsr_mode says');
   try {
     return { link: XdpLink.attach(program, interfaceName, 'native'), mode: 'native', reason: 'in the driver' };

@@ -9,7 +9,7 @@ import { type Endpoint, formatIp, type IpWords } from '../core/address.js';
 import { type Configuration, MAX_SERVERS, type ServerSpec } from '../core/configuration.js';
 import { maglevTable } from '../core/selection/maglev.js';
 import { ABUSE_REAL, EMERGENCY_REAL, REAL_SERVES, REAL_TAKES_NEW } from './layout.js';
-import { realValueOf } from './record.js';
+import { type Real, realValueOf } from './record.js';
 import type { ControlTables } from './tables.js';
 
 /** Servers that the table may have here: real numbers have 16 bits, three of which are not theirs. */
@@ -54,6 +54,14 @@ export class Reals {
   constructor(tables: ControlTables, slots: number) {
     this.#tables = tables;
     this.#slots = slots;
+  }
+
+  /** Goes on from what an earlier process decided: a server that keeps its number keeps its generation, and its flows. */
+  inherit(records: Iterable<readonly [real: number, record: Real]>): void {
+    for (const [real, { address, generation }] of records) {
+      this.#written.set(real, { address: formatIp(address), generation, bytes: '' });
+      this.#generation = Math.max(this.#generation, generation);
+    }
   }
 
   get table(): Uint16Array {

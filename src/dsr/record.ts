@@ -1,5 +1,6 @@
 /** Keys and values of the maps, from what people and the server table have. For the control plane: they allocate. */
 import { encoded } from '../bpf/struct.js';
+import type { IpWords } from '../core/address.js';
 import { ENCAP, type Encap } from '../frame/tunnel.js';
 import {
   aclKey,
@@ -80,7 +81,7 @@ export interface Real {
   readonly generation: number;
   /** Number of the VIP whose server it is. */
   readonly vip: number;
-  readonly address: Words;
+  readonly address: IpWords;
   /** Its packets get there in a tunnel to `address`. */
   readonly tunnel?: RealTunnel | undefined;
 }
@@ -90,6 +91,23 @@ export function realValueOf({ address, tunnel, ...real }: Real): Uint8Array {
   const outer = tunnel === undefined ? 0 : isMapped(address) ? 4 : 6;
   const innerMtu = tunnel?.innerMtu ?? 0;
   return encoded(realValue, { ...real, innerMtu, encap, outer, address: addressBytes(address) });
+}
+
+/** The real of a value. */
+export function realOf(value: Uint8Array): Real {
+  const { address, encap, innerMtu, outer: _, ...rest } = realValue.decode(viewOf(value), 0);
+  const method = (Object.keys(ENCAP) as Encap[]).find((name) => ENCAP[name] === encap);
+  const tunnel = method === undefined || method === 'none' ? undefined : { encap: method, innerMtu };
+  return { ...rest, address: addressWords(address), tunnel };
+}
+
+/** The epoch of a `control`. */
+export function epochOf(control: Uint8Array): number {
+  return controlValue.decode(viewOf(control), 0).epoch;
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
 
 export interface Control {

@@ -1,7 +1,7 @@
 /** The services of one VIP as entries of `vips`. */
 import { formatIp, type IpEndpoint } from '../core/address.js';
 import type { Configuration } from '../core/configuration.js';
-import { VIP_ANY_PORT, VIP_HASH_PORTS } from './layout.js';
+import { VIP_ANY_PORT, VIP_HASH_PORTS, VIP_SILENT } from './layout.js';
 import { vipKeyOf, vipValueOf } from './record.js';
 import type { ControlTables } from './tables.js';
 
@@ -22,13 +22,17 @@ export class VipEntries {
     this.#tables = tables;
   }
 
-  /** Writes what has changed: new entries first, then those that are no more go. True if anything had. */
-  apply(vips: readonly Vip[], { settings, acls }: Configuration): boolean {
+  /**
+   * Writes what has changed: new entries first, then those that are no more go. True if anything had. `isSilent`: who
+   * asks for the VIPs' MAC address gets no answer from here.
+   */
+  apply(vips: readonly Vip[], { settings, acls }: Configuration, isSilent: boolean): boolean {
     const wanted = new Map<string, string>();
     const acl = acls[settings.clientAcl]?.length > 0 ? 1 << settings.clientAcl : 0;
     for (const { index, endpoint, protocol } of vips) {
       const { address, family, port } = endpoint;
-      const flags = (port === 0 ? VIP_ANY_PORT : 0) | (settings.roundRobin ? VIP_HASH_PORTS : 0);
+      const flags =
+        (port === 0 ? VIP_ANY_PORT : 0) | (settings.roundRobin ? VIP_HASH_PORTS : 0) | (isSilent ? VIP_SILENT : 0);
       const value = text(vipValueOf({ index, flags, acl }));
       wanted.set(text(vipKeyOf(address, family, port, protocol)), value);
       // Of several services, the first has what has no port, unless one has every port.

@@ -70,6 +70,10 @@ export interface FrameView {
   describe(): Promise<string>;
   reals(): RealSnapshot[];
   reals(): RealSnapshot[];
+  /** Makes this balancer the one that answers for the VIPs, which it tells the link, or one that does not. Throws a Refusal. */
+  take(role: 'master' | 'standby'): void;
+  /** Ends what outlives the process. A line about what could not be removed, undefined if nothing is left. */
+  detach(): string | undefined;
   /** Which server such a packet would reach, and why: a line. */
   explain(source: IpEndpoint, destination: IpEndpoint, protocol: 'tcp' | 'udp'): string;
 }

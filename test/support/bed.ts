@@ -36,6 +36,8 @@ export interface Bed {
   host(name: string): Host;
   /** Connects two segments by a cable that carries so much each way (tc-tbf(8), `100mbit`). */
   join(one: string, other: string, rate: string): Promise<void>;
+  /** Pulls a host's cables out of the switch: its own ends notice nothing. */
+  cut(host: string): Promise<void>;
 }
 
 /** A finished program of a host. */
@@ -146,12 +148,14 @@ export async function bed(t: Scene, script: BedScript): Promise<Bed> {
     await hub.ip('link', 'set', segment, 'up');
   }
   const ports: string[] = [];
+  const portsOf = new Map<string, string[]>();
   const passing: string[] = [];
   for (const [name, interfaces] of Object.entries(script.hosts)) {
     const host = hosts.get(name) as Host;
     for (const [segment, addresses] of Object.entries(interfaces)) {
       const port = `p${ports.length}`;
       ports.push(port);
+      portsOf.set(name, [...(portsOf.get(name) ?? []), port]);
       const isBare = !Array.isArray(script.xdp) || script.xdp.includes(name);
       if (script.xdp && isBare) passing.push(port);
       await plug(hub, host, { segment, port, addresses, isBare });
@@ -163,6 +167,9 @@ export async function bed(t: Scene, script: BedScript): Promise<Bed> {
       const host = hosts.get(name);
       if (!host) throw new Error(`the bed has no host '${name}'`);
       return host;
+    },
+    async cut(name) {
+      for (const port of portsOf.get(name) ?? []) await hub.ip('link', 'set', port, 'nomaster');
     },
     async join(one, other, rate) {
       await hub.ip('link', 'add', `${one}-up`, 'type', 'veth', 'peer', 'name', `${other}-up`);

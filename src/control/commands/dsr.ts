@@ -3,7 +3,8 @@ import type { IpEndpoint } from '../../core/address.js';
 import { ipEndpoint, isV4, parseIp, splitHostPort } from '../../core/address.js';
 import { DSR_MODES } from '../../core/configuration.js';
 import type { FrameView } from '../../proxy/data-plane.js';
-import { type Argument, optional, takeWord, word } from '../argument.js';
+import { Refusal } from '../../proxy/refusal.js';
+import { type Argument, choice, fileName, optional, takeWord, word } from '../argument.js';
 import { action, type Command, setting } from '../command.js';
 import { CommandError, quoted } from '../errors.js';
 import { resolvePort } from '../resolve.js';
@@ -56,13 +57,52 @@ export const dsrCommands: readonly Command[] = [
       return undefined;
     },
   }),
+  setting({
+    name: 'dsr_pin',
+    arguments: [fileName('DIR')],
+    section: 'Running',
+    isNew: true,
+    help: 'direct server return: packets are sent on beyond the end of pen, which is remembered in DIR, in a bpffs; chosen at the start',
+    run({ draft, service }, directory) {
+      if (!directory.startsWith('/')) throw new CommandError(`${quoted(directory)} does not begin with /`);
+      if (service.engine !== undefined && directory !== service.setup.dsrPin) {
+        throw new CommandError(`chosen at the start (to change it restart with -O "dsr_pin ${directory}")`);
+      }
+      draft.dsrPin = directory;
+      return undefined;
+    },
+  }),
+  setting({
+    name: 'dsr_role',
+    arguments: [choice(['master', 'standby', 'auto'] as const)],
+    section: 'Running',
+    isNew: true,
+    help:
+      'direct server return: who says on the link where the VIPs are. master: pen; standby: another balancer; auto: this ' +
+      'host for the addresses it has (keepalived)',
+    run({ draft }, role) {
+      draft.settings.dsrRole = role;
+      return undefined;
+    },
+  }),
   action({
     name: 'dsr',
+    arguments: [optional(choice(['master', 'standby', 'detach'] as const))],
     section: 'Looking',
-    help: 'direct server return: VIPs, servers with MAC address and state, packets, flows, drops by reason',
+    help:
+      'direct server return: VIPs, servers with MAC address and state, packets, flows, drops by reason. master: take the ' +
+      'VIPs over; standby: leave them to another balancer; detach: take the program off, with its pins, and end',
     isNew: true,
-    run({ service }) {
-      return framesOf(service).describe();
+    run({ service }, what) {
+      const frames = framesOf(service);
+      if (what === undefined) return frames.describe();
+      if (what !== 'detach') {
+        take(frames, what);
+        return undefined;
+      }
+      const left = frames.detach();
+      service.exitSoon();
+      return left === undefined ? undefined : `${left}\n`;
     },
   }),
 ];
@@ -81,6 +121,14 @@ export async function explainPacket(
     throw new CommandError(`${quoted(source)} and ${quoted(destination)} are of different families`);
   }
   return `${framesOf(service).explain(from, to, protocol)}\n`;
+}
+
+function take(frames: FrameView, role: 'master' | 'standby'): void {
+  try {
+    frames.take(role);
+  } catch (error) {
+    throw error instanceof Refusal ? new CommandError(error.message) : error;
+  }
 }
 
 function framesOf(service: Service): FrameView {

@@ -1,8 +1,8 @@
 /** ARP: a request for a VIP's address is answered in place (RFC 826). */
 import * as asm from '../../bpf/asm/index.js';
-import { unequal32 } from '../../bpf/builder/index.js';
+import { anyBit, unequal32 } from '../../bpf/builder/index.js';
 import { ARP, ARP_BYTES, ARP_REPLY, ARP_REQUEST } from '../../frame/arp.js';
-import { vipKey } from '../layout.js';
+import { VIP_SILENT, vipKey, vipValue } from '../layout.js';
 import { demandVip } from './service.js';
 import { field, PACKET, span, type Workspace, wire16, wire32 } from './workspace.js';
 
@@ -21,7 +21,10 @@ export function arpStage(w: Workspace): void {
     b.jumpIf(unequal32(r1, wire32((0x0604 << 16) | ARP_REQUEST)), 'passNotVip');
     w.storeAddress(w.vipKey, field(vipKey, 'address'), 4, packet, ARP.targetIp);
     w.storeVipPort(w.portlessWord(4));
-    demandVip(w, 'passNotVip');
+    const entry = demandVip(w, 'passNotVip');
+    // Another balancer answers, or the kernel.
+    entry.load(r1, field(vipValue, 'flags'));
+    b.jumpIf(anyBit(r1, VIP_SILENT), 'passNotVip');
     packet.store(span(ARP.operation, 2), wire16(ARP_REPLY));
     // The asker's addresses become the target's, the address asked for the sender's.
     w.copyMac(packet, ARP.targetMac, packet, ARP.senderMac);

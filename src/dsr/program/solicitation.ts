@@ -1,6 +1,6 @@
 /** Neighbour discovery: a solicitation for a VIP's address is turned into the advertisement (RFC 4861 7.2.4). */
 import * as asm from '../../bpf/asm/index.js';
-import { above, below, equal, type Place, unequal } from '../../bpf/builder/index.js';
+import { above, anyBit, below, equal, type Place, unequal } from '../../bpf/builder/index.js';
 import { ICMP, ICMPV6_TYPE } from '../../frame/icmp.js';
 import { IPV6, IPV6_BYTES } from '../../frame/ipv6.js';
 import {
@@ -14,7 +14,7 @@ import {
   TARGET_LINK_ADDRESS,
 } from '../../frame/ndp.js';
 import { PROTOCOL } from '../../frame/protocol.js';
-import { MAX_NS_BYTES, NS_BYTES, vipKey } from '../layout.js';
+import { MAX_NS_BYTES, NS_BYTES, VIP_SILENT, vipKey, vipValue } from '../layout.js';
 import { demandVip } from './service.js';
 import { END, FRAME, field, PACKET, PAYLOAD, span, type Workspace, wire16, wire32 } from './workspace.js';
 
@@ -34,7 +34,9 @@ export function solicitationStage(w: Workspace): void {
     w.demandOwnOrGroupMac('solicitation.none');
     w.storeAddress(w.vipKey, field(vipKey, 'address'), 6, message, NDP.target);
     w.storeVipPort(w.portlessWord(6));
-    demandVip(w, 'solicitation.none');
+    const entry = demandVip(w, 'solicitation.none');
+    entry.load(r1, field(vipValue, 'flags'));
+    b.jumpIf(anyBit(r1, VIP_SILENT), 'passNotVip');
     demandProper(packet, message);
     b.goto('advertisement');
 

@@ -1,0 +1,82 @@
+/** `dsr_pin`: packets are sent on while no pen runs, and by the next one. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { bedMissing, type Host } from '../support/bed.js';
+import { bpffs, pinned } from '../support/bpffs.js';
+import { ask, dsrBed, site, VIP } from '../support/dsr-bed.js';
+import { until } from '../support/wait.js';
+
+const skip = bedMissing('nginx', 'curl', 'ab');
+
+/** So many requests, each on a connection of its own; none may fail. */
+async function load(client: Host, requests: number): Promise<void> {
+  const report = await client.run('ab', ['-q', '-n', `${requests}`, '-c', '16', `http://${VIP}/`]);
+  assert.match(report, new RegExp(`Complete requests:\\s+${requests}\n`));
+  assert.match(report, /Failed requests:\s+0\n/);
+}
+
+test('a connection goes on though pen is killed and started with its servers in another order, and one less', {
+  skip,
+}, async (t) => {
+  const { client, servers, addressOf, pen } = await dsrBed(t, 3);
+  const directory = `${bpffs(t)}/pen`;
+  for (const server of servers) await site(t, server, 12_000_000);
+  const options = ['-O', 'dsr_if lan', '-O', `dsr_pin ${directory}`, '-r'];
+  const first = await pen({ options, listen: `${VIP}:80`, servers: [0, 1, 2].map(addressOf) });
+  const url = `http://${VIP}/files/big`;
+  const downloads = Array.from({ length: 9 }, () =>
+    client.run('curl', ['-s', '-o', '/dev/null', '-w', '%{http_code} %{size_download}', '--limit-rate', '3M', url]),
+  );
+  await until('they have begun', async () => / flows 9$/m.test(await first.ask('dsr')));
+  first.signal('SIGKILL');
+  await first.ended;
+  const second = await pen({ options, listen: `${VIP}:80`, servers: [2, 1, 0].map(addressOf) });
+  second.signal('SIGKILL');
+  await second.ended;
+  const third = await pen({ options, listen: `${VIP}:80`, servers: [2, 0].map(addressOf) });
+  const report = await third.ask('dsr');
+  // Those of the server that is gone cannot go on; nobody else's has moved.
+  const ended = await Promise.allSettled(downloads);
+  const whole = ended.filter((one) => one.status === 'fulfilled' && one.value === '200 12000000').length;
+  assert.ok(whole >= 9 - Number(/ moved (\d+)/.exec(await third.ask('dsr'))?.[1]), report);
+  assert.ok(whole > 0, report);
+});
+
+test('pen -O dsr_pin killed and started again in the middle of 10,000 requests: none fails', { skip }, async (t) => {
+  const { client, balancer, servers, addressOf, pen } = await dsrBed(t, 3);
+  const directory = `${bpffs(t)}/pen`;
+  for (const server of servers) await site(t, server);
+  const script = {
+    options: ['-O', 'dsr_if lan', '-O', `dsr_pin ${directory}`, '-r'],
+    listen: `${VIP}:80`,
+    servers: [0, 1, 2].map(addressOf),
+  };
+  let running = await pen(script);
+  let isOver = false;
+  const requests = load(client, 10_000).finally(() => {
+    isOver = true;
+  });
+  let restarts = 0;
+  while (!isOver) {
+    running.signal('SIGKILL');
+    await running.ended;
+    assert.match(await balancer.ip('link', 'show', 'lan'), /xdp/);
+    running = await pen(script);
+    restarts++;
+  }
+  await requests;
+  assert.ok(restarts > 0);
+  const report = await running.ask('dsr');
+  // Counters and flows are those of all that ran.
+  assert.ok(Number(/^vip .* packets (\d+) /m.exec(report)?.[1]) > 40_000, report);
+  assert.match(report, / moved 0 .*\n.* noServer 0 /);
+  assert.match(running.log(), /taken over from an earlier pen; pinned in /);
+  t.diagnostic(`${restarts} times killed; ${report}`);
+  assert.deepEqual(await ask(client, `http://${VIP}/`, 1).then((who) => who.length), 1);
+  assert.equal(pinned(directory).filter((name) => /program/.test(name)).length, 1);
+  await running.ask('dsr detach');
+  const { status } = await running.ended;
+  assert.equal(status, 0);
+  assert.deepEqual(pinned(directory), []);
+  await until('nothing is attached', async () => !/xdp/.test(await balancer.ip('link', 'show', 'lan')));
+});
