@@ -38,9 +38,12 @@ import {
   SERVER_ADDRESS,
   STATUS,
   TEXT_BYTES,
+  TLS_BYTES,
   textWord,
+  tlsWord,
   wordsOf,
 } from '../weblog/record.js';
+import { encodeTlsFacts, type TlsFacts } from '../weblog/tls-facts.js';
 import { type ConnectionTable, FROM_UNIX } from './connection-table.js';
 import { isRequestLine, mayBeginRequest, statusOf } from './first-line.js';
 import { PenlogdLine } from './penlogd-line.js';
@@ -85,6 +88,8 @@ export class ConnectionLog {
   #slots = new Int32Array(0);
   /** The server it was connected to: its slot may have got another address since. */
   readonly #servers: (Endpoint | undefined)[] = [];
+  /** Its client's TLS, encoded. */
+  readonly #tls: (Uint8Array | undefined)[] = [];
 
   constructor(ring: LogRing, table: ConnectionTable, isUdp: boolean) {
     this.#ring = ring;
@@ -116,6 +121,12 @@ export class ConnectionLog {
     this.#up[row] = 0;
     this.#down[row] = 0;
     this.#servers[row] = undefined;
+    this.#tls[row] = undefined;
+  }
+
+  /** The client's TLS handshake is done. */
+  secured(row: number, facts: TlsFacts | undefined): void {
+    if (facts !== undefined && !this.#tellsAtOnce) this.#tls[row] = encodeTlsFacts(facts);
   }
 
   /** It is connected to a server, the one in the table. */
@@ -181,6 +192,7 @@ export class ConnectionLog {
     words[at + REQUESTS] = this.#requests[row];
     this.#ring.publish();
     this.#servers[row] = undefined;
+    this.#tls[row] = undefined;
   }
 
   #look(row: number, phase: number, bytes: Uint8Array, length: number, nowMs: number): void {
@@ -287,7 +299,8 @@ export class ConnectionLog {
 
   /** The word of a record with head, addresses and text; NONE if the ring is full. */
   #claim(row: number, kind: number, ending: number, textLength: number, more: number): number {
-    const length = wordsOf(kind, textLength);
+    const tls = kind === KIND.request ? undefined : this.#tls[row];
+    const length = wordsOf(kind, textLength, tls?.length);
     const at = this.#ring.claim(length);
     if (at < 0) return NONE;
     const { words, bytes } = this.#ring;
@@ -308,6 +321,9 @@ export class ConnectionLog {
     const text = row * TEXT_BYTES;
     const to = (at + textWord(kind)) * 4;
     for (let i = 0; i < textLength; i++) bytes[to + i] = this.#text[text + i];
+    if (kind === KIND.request) return at;
+    words[at + TLS_BYTES] = tls?.length ?? 0;
+    if (tls !== undefined) bytes.set(tls, (at + tlsWord(kind, textLength)) * 4);
     return at;
   }
 
@@ -328,7 +344,10 @@ export class ConnectionLog {
     this.#askedMs = grown(this.#askedMs, new Float64Array(rows));
     this.#askedUp = grown(this.#askedUp, new Float64Array(rows));
     this.#askedDown = grown(this.#askedDown, new Float64Array(rows));
-    while (this.#servers.length < rows) this.#servers.push(undefined);
+    while (this.#servers.length < rows) {
+      this.#servers.push(undefined);
+      this.#tls.push(undefined);
+    }
   }
 }
 

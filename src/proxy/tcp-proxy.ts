@@ -219,6 +219,7 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#wheel.cancel(connection);
       this.#table.flags[connection] |= SECURED;
       if (this.#settings.debug > 0) this.#tlsLog.secured(connection, this.#engine.tlsInfo(socket));
+      if (this.#log.isOn) this.#log.secured(connection, this.#engine.tlsInfo(socket));
       this.#uncovered(connection, this.#engine.serverName(socket));
     }
   }

@@ -1,14 +1,15 @@
 /**
  * The common log format, as web servers write it and as programs that count visitors read it:
- * `CLIENT - - [23/Nov/2026:00:54:51 +0000] "FIRST_LINE" STATUS BYTES`. A line an answered request; for what is not HTTP a
- * line a connection. Bytes are those to the client, heads included; times are UTC.
+ * `CLIENT - USER [23/Nov/2026:00:54:51 +0000] "FIRST_LINE" STATUS BYTES`. A line an answered request; for what is not HTTP
+ * a line a connection. USER is the name in the client's verified certificate. Bytes are those to the client, heads included; times are UTC.
  */
 import { quotedField } from './escape.js';
-import { putClient, putText } from './fields.js';
+import { putClient, putText, tlsFactsOf } from './fields.js';
 import type { LineBuffer } from './line-buffer.js';
 import type { Surroundings, WriteLine } from './log-format.js';
 import type { LogRing } from './log-ring.js';
 import { BEGAN, BYTES_DOWN, KIND, kindIn, REQUESTS, STATUS, textLengthIn } from './record.js';
+import { tlsUser } from './tls-facts.js';
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -25,7 +26,8 @@ export function clfLines(): WriteLine {
       stamp = clfTime(began * 1000);
     }
     putClient(line, ring, at, 'unix');
-    line.put(' - - [');
+    const tls = tlsFactsOf(ring, at);
+    line.put(tls === undefined ? ' - - [' : ` - ${tlsUser(tls)} [`);
     line.put(stamp);
     line.put('] "');
     if (textLengthIn(head) > 0) putText(line, ring, at, quotedField);

@@ -12,9 +12,12 @@ import {
   kindIn,
   SERVER,
   SERVER_ADDRESS,
+  TLS_BYTES,
   textLengthIn,
   textWord,
+  tlsWord,
 } from './record.js';
+import { decodeTlsFacts, type TlsFacts } from './tls-facts.js';
 
 /** The client's address, or `unix` for one that has none. */
 export function putClient(line: LineBuffer, ring: LogRing, at: number, unix: string): void {
@@ -44,4 +47,13 @@ export function putServer(
 export function putText(line: LineBuffer, ring: LogRing, at: number, escaping: Escaping): void {
   const head = ring.words[at];
   line.escaped(escaping, ring.bytes, (at + textWord(kindIn(head))) * 4, textLengthIn(head));
+}
+
+/** What is known of the client's TLS; undefined if it has none. Not for requests as they come. */
+export function tlsFactsOf(ring: LogRing, at: number): TlsFacts | undefined {
+  const length = ring.words[at + TLS_BYTES];
+  if (length === 0) return undefined;
+  const head = ring.words[at];
+  const from = (at + tlsWord(kindIn(head), textLengthIn(head))) * 4;
+  return decodeTlsFacts(ring.bytes.subarray(from, from + length));
 }

@@ -3,7 +3,7 @@
  * `session` (UDP), when that has ended. Addresses are null for Unix sockets and where there was no server.
  */
 import { jsonString } from './escape.js';
-import { putClient, putServer, putText } from './fields.js';
+import { putClient, putServer, putText, tlsFactsOf } from './fields.js';
 import type { LineBuffer } from './line-buffer.js';
 import type { Surroundings, WriteLine } from './log-format.js';
 import type { LogRing } from './log-ring.js';
@@ -28,6 +28,7 @@ import {
   STATUS,
   textLengthIn,
 } from './record.js';
+import { tlsJson } from './tls-facts.js';
 
 export function jsonLines(): WriteLine {
   let second = Number.NaN;
@@ -51,6 +52,8 @@ export function jsonLines(): WriteLine {
     putSides(line, ring, at, surroundings);
     if (kind === KIND.exchange) putExchange(line, ring, at);
     else putConnection(line, ring, at);
+    const tls = tlsFactsOf(ring, at);
+    if (tls !== undefined) line.put(`,"tls":${tlsJson(tls)}`);
     line.put('}');
     line.endLine();
   };

@@ -9,8 +9,8 @@ import { type Escaping, writeEscaped } from './escape.js';
 const CACHED = 1024;
 /** Bytes of one cached text: 45 for the longest IPv6 address, and its length. */
 const CACHED_BYTES = 48;
-/** Room that a line needs at most: 100 escaped bytes, two addresses, numbers, names. */
-export const MAX_LINE_BYTES = 2048;
+/** Room that a line needs at most: 100 escaped bytes, names in certificates, addresses, numbers, words of ours. */
+export const MAX_LINE_BYTES = 8192;
 
 export class LineBuffer {
   readonly bytes: Uint8Array;

@@ -11,8 +11,9 @@
  *
  *        14-15  bytes from the client (double)   16-17  bytes to the client (double)
  *        18     ms that it lasted                19     ms until the server was reached, or NONE
- *        20     requests that it carried         21     -
+ *        20     requests that it carried         21     bytes of TLS facts
  *        22-    text: the first line of what the client sent, as it came, at most TEXT_BYTES of it
+ *               then, from the next word on, the TLS facts (tls-facts.ts)
  */
 
 /** The bytes of a first line that are kept, as many as C Pen keeps. */
@@ -70,6 +71,7 @@ export const BYTES_DOWN = 16;
 export const LASTED = 18;
 export const CONNECTED = 19;
 export const REQUESTS = 20;
+export const TLS_BYTES = 21;
 
 const TEXT_OF_REQUEST = 14;
 const TEXT_OF_OTHERS = 22;
@@ -79,12 +81,15 @@ export function textWord(kind: number): number {
   return kind === KIND.request ? TEXT_OF_REQUEST : TEXT_OF_OTHERS;
 }
 
-/** Words of a record; even, so that the next one's doubles are aligned. */
-export function wordsOf(kind: number, textLength: number): number {
-  return (textWord(kind) + ((textLength + 3) >> 2) + 1) & ~1;
+/** The word at which the TLS facts of a record begin. */
+export function tlsWord(kind: number, textLength: number): number {
+  return textWord(kind) + ((textLength + 3) >> 2);
 }
 
-export const MAX_WORDS = wordsOf(KIND.connection, TEXT_BYTES);
+/** Words of a record; even, so that the next one's doubles are aligned. */
+export function wordsOf(kind: number, textLength: number, tlsLength = 0): number {
+  return (tlsWord(kind, textLength) + ((tlsLength + 3) >> 2) + 1) & ~1;
+}
 
 export function headOf(words: number, kind: number, ending: number, textLength: number, flags: number): number {
   return words | (kind << 10) | (ending << 12) | (textLength << 16) | (flags << 24);
