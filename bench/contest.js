@@ -1,5 +1,6 @@
 /** Competitors under the same load, in turn, round after round. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { loadByAb } from './load/ab.js';
 import { loadByDnsperf } from './load/dnsperf.js';
 import { loadByResuming } from './load/resuming.js';
 import { loadByWrk } from './load/wrk.js';
@@ -59,14 +60,16 @@ export async function contest(bench, load) {
       ? loadByDnsperf(port, { core: cores.load, clients: connections, outstanding: dns.outstanding, seconds })
       : resumes
         ? loadByResuming(port, { core: cores.load, connections, seconds })
-        : loadByWrk(port, {
-            core: cores.load,
-            connections,
-            path,
-            perConnection,
-            seconds,
-            isTls: certificate !== undefined,
-          });
+        : certificate !== undefined && perConnection
+          ? loadByAb(port, { core: cores.load, connections, seconds })
+          : loadByWrk(port, {
+              core: cores.load,
+              connections,
+              path,
+              perConnection,
+              seconds,
+              isTls: certificate !== undefined,
+            });
   for (const competitor of competitors) {
     const setup = {
       servers: [`127.0.0.1:${backend.port}`],

@@ -35,6 +35,7 @@ export async function engines(root, suffix = '') {
           ...(setup.udp ? ['-U'] : []),
           ...[...(setup.tracks ? [] : ['-r']), '-c', String(setup.clients), '-x', String(setup.connections)],
           ...(setup.certificate ? ['-E', setup.certificate] : []),
+          ...(setup.suite ? ['-O', `ssl_ciphers ${setup.suite}`] : []),
           ...[`127.0.0.1:${setup.port}`, ...setup.servers],
         ],
       }),

@@ -22,6 +22,7 @@ import { cPen } from './pen.js';
  * @property {string[]} [nodeFlags] for ours
  * @property {boolean} [udp] DNS instead of TCP; clients keep their server
  * @property {string} [certificate] file with certificate, chain and key: clients come by TLS
+ * @property {string} [suite] of TLS 1.3, for ours
  */
 
 /**

@@ -39,7 +39,7 @@ const sameReplies: readonly string[] = [
   ...['mode', 'hash', 'mode', 'no hash', 'roundrobin', 'mode', 'no roundrobin', 'stubborn', 'mode', 'no stubborn'],
   ...['weight', 'mode', 'no weight', 'prio', 'mode', 'no prio', 'mode'],
   ...['no ascii', 'abort_on_error', 'no abort_on_error', 'keepalive', 'no keepalive'],
-  ...['tcp_nodelay', 'no tcp_nodelay', 'dummy', 'no dummy', 'no http', 'no peek', 'no transparent'],
+  ...['tcp_nodelay', 'no tcp_nodelay', 'dummy', 'no dummy', 'no http', 'no peek', 'no transparent', 'ssl_ciphers ALL'],
   ...['tcp_fastclose up', 'tcp_fastclose down', 'tcp_fastclose both', 'tcp_fastclose off', 'tcp_fastclose'],
   ...['source 127.0.0.1', 'source ::1', 'source 0.0.0.0', 'source bad..name', 'connection 0', 'connection 600'],
   ...['connection -1', 'close 0', 'close 600', 'close -1', 'socket 0', 'socket 900', 'socket -1', 'recent', 'recent 5'],
@@ -164,8 +164,6 @@ const differences: readonly Difference[] = [
   { line: 'write', cPen: '', ours: 'error: write: expected FILE (pen was started without -F)\n', why: SILENT },
   { line: 'blacklist # seconds', cPen: '0\n', ours: '30\n', why: 'a comment is no number' },
   { line: 'no server 1', cPen: '', ours: '', why: 'the same reply, but here the row is empty afterwards' },
-  { line: 'http', cPen: '', ours: 'error: http: not available yet\n', why: LATER },
-  { line: 'ssl_ciphers ALL', cPen: '', ours: 'error: ssl_ciphers: not available yet\n', why: LATER },
 ];
 
 test('penctl commands are answered byte for byte like by C Pen', async (t) => {

@@ -70,8 +70,9 @@ export const tlsCommands: readonly Command[] = [
     section: 'TLS',
     help: "ciphers in OpenSSL's notation, suites of TLS 1.3 by their names",
     run({ draft }, ciphers) {
-      if (ciphers !== '') draft.tls = { ...draft.tls, ciphers };
-      return draft.tls.ciphers === '' ? undefined : `${draft.tls.ciphers}\n`;
+      if (ciphers === '') return draft.tls.ciphers === '' ? undefined : `${draft.tls.ciphers}\n`;
+      draft.tls = { ...draft.tls, ciphers };
+      return undefined;
     },
   }),
   off('ssl_ciphers', "OpenSSL's own choice of ciphers", { ciphers: defaultTlsSettings.ciphers }),

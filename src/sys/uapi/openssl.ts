@@ -21,6 +21,7 @@ export const SSL_MODE_RELEASE_BUFFERS = 0x10;
 export const SSL_OP_IGNORE_UNEXPECTED_EOF = 1 << 7;
 export const SSL_OP_NO_TICKET = 1 << 14;
 export const SSL_OP_NO_COMPRESSION = 1 << 17;
+export const SSL_OP_PRIORITIZE_CHACHA = 1 << 21;
 export const SSL_OP_CIPHER_SERVER_PREFERENCE = 1 << 22;
 export const SSL_OP_NO_TLSv1_2 = 1 << 27;
 export const SSL_OP_NO_TLSv1_3 = 1 << 29;
