@@ -36,6 +36,8 @@ import { median, ratios } from './statistics.js';
 /** @typedef {{ competitor: Competitor, turns: Turn[], peak: number }} Result */
 
 const WARM_UP_SECONDS = 2;
+/** Handshakes are few a second: that many for the just-in-time compiler of ours to have come to an end. */
+const TLS_WARM_UP_SECONDS = 6;
 
 /**
  * Keeps all of them running, idle when it is not their turn; which one begins changes from round to round.
@@ -83,7 +85,7 @@ export async function contest(bench, load) {
     };
     started.push({ ...(await startCompetitor(competitor, setup)), turns: /** @type {Turn[]} */ ([]) });
   }
-  for (const { port } of started) await run(port, WARM_UP_SECONDS);
+  for (const { port } of started) await run(port, certificate === undefined ? WARM_UP_SECONDS : TLS_WARM_UP_SECONDS);
   for (let round = 0; round < options.rounds; round++) {
     for (const place of started.keys()) {
       const { competitor, program, port, turns } = started[(place + round) % started.length];

@@ -13,7 +13,7 @@ const MORE_THAN_ENOUGH = 10_000_000;
  */
 export async function loadByAb(port, { core, connections, seconds }) {
   // -t comes first: it sets -n to 50,000.
-  const args = ['-q', '-d', '-t', seconds, '-n', MORE_THAN_ENOUGH, '-c', connections, '-f', 'TLS1.3'];
+  const args = ['-q', '-t', seconds, '-n', MORE_THAN_ENOUGH, '-c', connections, '-f', 'TLS1.3'];
   const program = new Program('ab', [...args, `https://127.0.0.1:${port}/`].map(String), { core });
   return parseAb(await program.finished());
 }

@@ -495,9 +495,12 @@ export class Service {
   }
 
   /** Throws CommandError. */
-  #loadTls({ tls, configuration }: Setup): LoadedTls {
-    const { servers } = configuration;
-    return this.#tls.load(tls, servers, this.#options.wallMs());
+  #loadTls({ tls, configuration, engine }: Setup): LoadedTls {
+    const inUse = this.#dataPlane?.engine ?? engine;
+    return this.#tls.load(tls, configuration.servers, {
+      nowMs: this.#options.wallMs(),
+      engine: inUse === 'xdp' ? 'auto' : inUse,
+    });
   }
 
   #adoptTls(setup: Setup, loaded: LoadedTls): void {

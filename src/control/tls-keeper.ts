@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import type { ServerSpec } from '../core/configuration.js';
 import type { TicketKeys } from '../core/tls-plan.js';
+import type { EngineName } from '../engine/engine.js';
 import { shared } from '../tls/credential.js';
 import { TlsError } from '../tls/errors.js';
 import { type LoadedTls, loadTls, nothingLoaded } from '../tls/load.js';
@@ -49,11 +50,15 @@ export class TlsKeeper {
   }
 
   /** Reads everything, changing nothing. Throws CommandError. */
-  load(settings: TlsSettings, servers: readonly ServerSpec[], nowMs: number): LoadedTls {
+  load(
+    settings: TlsSettings,
+    servers: readonly ServerSpec[],
+    { nowMs, engine }: { nowMs: number; engine: EngineName | 'auto' },
+  ): LoadedTls {
     const uses = servers.filter(({ tls }) => tls !== 'off');
     const verifiesServers = uses.some(({ tls }) => tls === 'verify');
     try {
-      return loadTls(settings, { nowMs, verifiesServers, toServers: uses.length > 0 });
+      return loadTls(settings, { nowMs, verifiesServers, toServers: uses.length > 0, engine });
     } catch (error) {
       if (!(error instanceof TlsError)) throw error;
       throw new CommandError(error.message, { isFromOutside: true, cause: error });

@@ -2,7 +2,7 @@
 import { Acl } from '../core/acl.js';
 import { type Endpoint, type IpWords, isV4 } from '../core/address.js';
 import { type Configuration, defaultSettings, NONE, type ProxyVersion, type Settings } from '../core/configuration.js';
-import type { TlsEngine } from '../tls/tls-engine.js';
+import type { TlsLayer } from '../tls/tls-layer.js';
 import { Forwarding } from '../wire/http/forwarding.js';
 import { encodeV1, encodeV2 } from '../wire/proxy-protocol/encode.js';
 import { type ProxyHeader, withoutAddresses } from '../wire/proxy-protocol/header.js';
@@ -22,11 +22,11 @@ export interface Learnt {
 }
 
 export class Introductions {
-  readonly #engine: TlsEngine;
+  readonly #engine: TlsLayer;
   #settings: Settings = defaultSettings;
   #trusted: Acl | undefined;
 
-  constructor(engine: TlsEngine) {
+  constructor(engine: TlsLayer) {
     this.#engine = engine;
   }
 

@@ -23,8 +23,7 @@ import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
 import { TimerWheel } from '../core/timer-wheel.js';
 import { ERRNO } from '../sys/errno.js';
-import type { TlsEngine, TlsHandler } from '../tls/tls-engine.js';
-import type { Vault } from '../tls/vault.js';
+import type { TlsHandler, TlsKeys, TlsLayer } from '../tls/tls-layer.js';
 import { LogRing } from '../weblog/log-ring.js';
 import type { Ending } from '../weblog/record.js';
 import { causeOf, isOurFault, isShortage } from './connect-error.js';
@@ -66,8 +65,8 @@ const RETRY_MS = 100;
 const LINGER_MS = 2000;
 
 export class TcpProxy implements TlsHandler, Orders {
-  #engine!: TlsEngine;
-  readonly #vault: Vault;
+  #engine!: TlsLayer;
+  readonly #keys: TlsKeys;
   #relay!: Relay;
   #idlers!: IdlerPool;
   readonly #post: Post;
@@ -109,8 +108,8 @@ export class TcpProxy implements TlsHandler, Orders {
   #wakeAt = Infinity;
   readonly #address = new Int32Array(4);
 
-  constructor(start: WorkerStart, post: Post, vault: Vault) {
-    this.#vault = vault;
+  constructor(start: WorkerStart, post: Post, keys: TlsKeys) {
+    this.#keys = keys;
     this.#post = post;
     this.#table = new ConnectionTable(start.connections);
     this.#state = new ServerState(start.servers);
@@ -130,7 +129,7 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   /** To be called once, before the engine runs. */
-  attach(engine: TlsEngine): void {
+  attach(engine: TlsLayer): void {
     this.#engine = engine;
     this.#wheel = new TimerWheel(this.#timers, TICK_MS, engine.now());
     this.#relay = new Relay(engine, this.#table, this.#state, this.#clients);
@@ -337,7 +336,7 @@ export class TcpProxy implements TlsHandler, Orders {
     const now = this.#engine.now();
     const isUnix = this.#isUnix(connection);
     const address = this.#loadAddress(connection);
-    const isCovered = this.#vault.isServing && (this.#table.flags[connection] & SECURED) === 0;
+    const isCovered = this.#keys.isServing && (this.#table.flags[connection] & SECURED) === 0;
     if ((this.#table.flags[connection] & OPENED) === 0 && this.#firstBytes.wants(address, isUnix, isCovered)) {
       this.#table.flags[connection] |= OPENED;
       this.#firstBytes.begin(connection, address, isUnix, isCovered);
@@ -787,7 +786,7 @@ export class TcpProxy implements TlsHandler, Orders {
   };
 
   #tooSlow(connection: number): void {
-    this.#vault.failed(true);
+    this.#keys.failed(true);
     this.#state.meters.refused(REFUSAL.tls_too_slow);
     this.#tlsLog.failed(connection, true, 'handshake not done in time');
     this.#finish(connection, true, 'refused');
@@ -898,7 +897,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#firstBytes.peeks = settings.peek;
     this.#firstBytes.proxies = settings.proxyAcl === NONE ? undefined : new Acl(configuration.acls[settings.proxyAcl]);
     this.#http.headTimeoutMs = settings.headTimeoutSec === 0 ? Infinity : settings.headTimeoutSec * 1000;
-    this.#vault.configure(configuration.tls, configuration.tickets);
+    this.#keys.configure(configuration.tls, configuration.tickets);
     this.#handshakeMs = (configuration.tls?.handshakeSec ?? 0) * 1000;
     this.#log.configure(settings, this.#engine.now());
     // Each worker keeps its share of them.

@@ -2,7 +2,7 @@
 import { formatEndpoint, formatIp } from '../core/address.js';
 import type { ServerSpec } from '../core/configuration.js';
 import type { TlsInfo } from '../tls/info.js';
-import type { Peer } from '../tls/session.js';
+import type { Peer } from '../tls/tls-layer.js';
 import type { ConnectionTable } from './connection-table.js';
 import type { Post } from './mail.js';
 

@@ -7,8 +7,7 @@ import { createDatagrams, createEngine } from '../engine/choose.js';
 import { keepCapabilities } from '../sys/capabilities.js';
 import { transparencyCapabilities } from '../sys/transparency.js';
 import { openTlsCounts } from '../tls/counts.js';
-import { TlsEngine } from '../tls/tls-engine.js';
-import { Vault } from '../tls/vault.js';
+import { createTls } from '../tls/means.js';
 import { INTRODUCED_BYTES } from './datagram-headers.js';
 import { KEPT_BYTES } from './kept-datagrams.js';
 import type { Post } from './mail.js';
@@ -31,8 +30,7 @@ const post: Post = {
 // Here, because the kernel keeps capabilities for each thread, and no other thread can do it for this one.
 if (isTransparent(start.configuration.settings) && transparencyCapabilities().length > 0) keepCapabilities();
 
-const vault = new Vault(openTlsCounts(start.tlsCounts));
-const { proxy, engine } = start.configuration.settings.udp ? await udp() : await tcp();
+const { proxy, engine, close } = start.configuration.settings.udp ? await udp() : await tcp();
 if (engine.wakeDescriptor < 0) {
   port.on('message', (message: ToWorker) => {
     arrived.push(message);
@@ -45,23 +43,27 @@ post.send({ type: 'started', wakeDescriptor, ownDescriptors, thread: threadNumbe
 try {
   await engine.run();
 } finally {
-  vault.close();
+  close();
   post.send({ type: 'stopped' });
 }
 port.close();
 
 async function tcp() {
-  const proxy = new TcpProxy(start, post, vault);
-  const engine = await TlsEngine.create(proxy, vault, (handler) => createEngine(start.engine, handler));
-  proxy.attach(engine);
-  return { proxy, engine };
+  const { handler, keys, engine } = await createTls(
+    start.engine,
+    openTlsCounts(start.tlsCounts),
+    (own) => new TcpProxy(start, post, own),
+    (above) => createEngine(start.engine, above),
+  );
+  handler.attach(engine);
+  return { proxy: handler, engine, close: () => keys.close() };
 }
 
 async function udp() {
   const proxy = new UdpProxy(start, post, randomInt(2 ** 32), randomInt(2 ** 32));
   const engine = await createDatagrams(start.engine, proxy, { keptBytes: KEPT_BYTES + INTRODUCED_BYTES });
   proxy.attach(engine);
-  return { proxy, engine };
+  return { proxy, engine, close: () => {} };
 }
 
 /** Linux names the thread that asks: `4711/task/4712`. */

@@ -7,6 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import type { Identity, ServerPlan, TlsPlan } from '../core/tls-plan.js';
+import type { EngineName } from '../engine/engine.js';
 import { clientContext, serverContext } from './context.js';
 import {
   type CertificateReport,
@@ -18,9 +19,10 @@ import {
   shared,
 } from './credential.js';
 import { causeOf, TlsError } from './errors.js';
+import { openSslObstacle, tlsObstacle } from './means.js';
+import { nodeClientContext, nodeServerContext } from './node/node-vault.js';
 import { checkOcspResponse, expiryOf, isAbout } from './ocsp.js';
 import type { TlsSettings } from './settings.js';
-import { Transport } from './transport.js';
 
 /** Certificates in the SNI directory. */
 const MAX_NAMES = 10_000;
@@ -41,12 +43,13 @@ export const nothingLoaded: LoadedTls = { plan: undefined, certificates: [], war
 /** `verifiesServers`: some server is to prove who it is. Throws TlsError. */
 export function loadTls(
   settings: TlsSettings,
-  surroundings: { nowMs: number; verifiesServers: boolean; toServers: boolean },
+  surroundings: { nowMs: number; verifiesServers: boolean; toServers: boolean; engine: EngineName | 'auto' },
 ): LoadedTls {
-  const { nowMs, verifiesServers, toServers } = surroundings;
+  const { nowMs, verifiesServers, toServers, engine } = surroundings;
   if (settings.certificates.length === 0) requireNothingElse(settings);
   if (settings.certificates.length === 0 && !toServers) return nothingLoaded;
-  requireOpenSsl();
+  const obstacle = tlsObstacle(engine);
+  if (obstacle !== '') throw new TlsError(`no TLS here: ${obstacle}`);
   const certificates: CertificateReport[] = [];
   const warnings: string[] = [];
   const server = settings.certificates.length === 0 ? undefined : serverPlan(settings, nowMs, certificates, warnings);
@@ -56,16 +59,6 @@ export function loadTls(
     if (startsMs > nowMs) warnings.push(`certificate '${file}' is not valid before ${day(startsMs)}`);
   }
   return { plan: { server, serverCa, handshakeSec: settings.handshakeSec }, certificates, warnings };
-}
-
-/** Throws TlsError where this Node cannot do it. */
-function requireOpenSsl(): void {
-  try {
-    // Everything that a worker will need: functions, memory, BIOs that behave as expected.
-    new Transport().close();
-  } catch (error) {
-    throw new TlsError(`no TLS here: ${(error as Error).message}`, { cause: error });
-  }
 }
 
 function requireNothingElse({ keys, sniPath, clientCertificate, ocspResponse }: TlsSettings): void {
@@ -119,7 +112,8 @@ function serverPlan(
 /** What a worker will do. */
 function tryOut(plan: ServerPlan, identity: Identity, subject: string): void {
   try {
-    serverContext(plan, identity, undefined, NO_CALLBACKS, false).close();
+    if (openSslObstacle() !== '') nodeServerContext(plan, identity, undefined);
+    else serverContext(plan, identity, undefined, NO_CALLBACKS, false).close();
   } catch (error) {
     throw new TlsError(`cannot use ${subject}: ${(error as Error).message}`, { cause: error });
   }
@@ -207,7 +201,8 @@ function authoritiesForClients({ caFile, caPath }: TlsSettings): Uint8Array | un
 function authoritiesForServers(file: string | undefined): Uint8Array {
   const pem = file === undefined ? shared(rootCertificates.join('\n')) : authorities([file], file);
   try {
-    clientContext(true, pem).close();
+    if (openSslObstacle() !== '') nodeClientContext(pem);
+    else clientContext(true, pem).close();
   } catch (error) {
     throw new TlsError(`cannot use '${file ?? 'the authorities of Node'}': ${causeOf(error)}`, { cause: error });
   }

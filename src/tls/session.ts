@@ -16,6 +16,7 @@ import {
 } from '../sys/uapi/openssl.js';
 import type { Context } from './context.js';
 import { takeOpenSslError } from './errors.js';
+import type { Peer } from './tls-layer.js';
 import type { Transport } from './transport.js';
 
 /** What a call has come to. */
@@ -30,17 +31,6 @@ export const FAILED = -3;
 
 /** Sessions that live in this thread: for tests. */
 export let liveSessions = 0;
-
-/** Whom a session to a server is with. */
-export interface Peer {
-  /** What it is reached at: sessions are resumed only there. */
-  readonly endpoint: string;
-  /** Named in SNI and, where certificates are checked, expected in the certificate; '' = none. */
-  readonly name: string;
-  /** The same as an address, which SNI does not carry. */
-  readonly isAddress: boolean;
-  readonly verifies: boolean;
-}
 
 export class Session {
   readonly handle: number;

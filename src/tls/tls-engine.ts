@@ -16,8 +16,7 @@
  *
  * Hot path: three calls into OpenSSL for a request or an answer; an object a connection, none an operation.
  */
-import type { Endpoint } from '../core/address.js';
-import type { Engine, EngineHandler, EngineName, ForeignAddress, PeerAddress } from '../engine/engine.js';
+import type { Engine, EngineHandler } from '../engine/engine.js';
 import { ERRNO } from '../sys/errno.js';
 import { type Mapping, mapAnonymous } from '../sys/memory.js';
 import {
@@ -31,15 +30,11 @@ import {
 } from './client-hello.js';
 import { clientNamesOf, type TlsInfo, tlsInfo } from './info.js';
 import { BROKEN, GOES_ON, HELLO, LINGERING, Link, OPEN, SHAKING } from './link.js';
-import { DONE, ENDED, FAILED, type Peer, type Session, WANTS_ROOM } from './session.js';
+import { PassingLayer } from './passing-layer.js';
+import { DONE, ENDED, FAILED, type Session, WANTS_ROOM } from './session.js';
+import type { Peer, TlsHandler, TlsLayer } from './tls-layer.js';
 import { Transport, WRITE_BYTES } from './transport.js';
 import type { Vault } from './vault.js';
-
-/** What is above a TLS engine. */
-export interface TlsHandler extends EngineHandler {
-  /** The handshake that `acceptTls` or `connectTls` began has ended: 0, or -errno (EPROTO ...) and the socket is to be closed. */
-  secured(socket: number, result: number): void;
-}
 
 const UNRECOGNIZED_NAME = 112;
 
@@ -55,12 +50,7 @@ const MAX_FLIGHT_BYTES = MAX_HELLO_BYTES + 5 * 64;
 /** How long a closed socket is kept for its last bytes. */
 const LINGER_MS = 2_000;
 
-export class TlsEngine implements Engine {
-  readonly name: EngineName;
-  readonly peer: PeerAddress;
-  readonly wakeDescriptor: number;
-  readonly ownDescriptors: readonly number[];
-  readonly #below: Engine;
+export class TlsEngine extends PassingLayer implements TlsLayer {
   readonly #above: TlsHandler;
   readonly #vault: Vault;
   /** By socket. */
@@ -99,19 +89,11 @@ export class TlsEngine implements Engine {
   }
 
   private constructor(above: TlsHandler, vault: Vault, below: Engine) {
+    super(below);
     this.#above = above;
     this.#vault = vault;
-    this.#below = below;
-    this.name = below.name;
-    this.peer = below.peer;
-    this.wakeDescriptor = below.wakeDescriptor;
-    this.ownDescriptors = below.ownDescriptors;
   }
 
-  /**
-   * The socket speaks TLS from now on and we are the server; `secured` tells how the handshake ended. Nothing of it may
-   * have been received, except what is handed over here: `buffer` (which the engine takes) from `at` to `end`.
-   */
   acceptTls(socket: number, buffer = -1, at = 0, end = 0): void {
     const link = this.#newLink(socket, true);
     if (buffer < 0) {
@@ -124,7 +106,6 @@ export class TlsEngine implements Engine {
     this.#getReady(link);
   }
 
-  /** The same with us as the client; the socket is connected and nothing of TLS has been sent. */
   connectTls(socket: number, peer: Peer): void {
     const link = this.#newLink(socket, false);
     link.state = SHAKING;
@@ -133,32 +114,28 @@ export class TlsEngine implements Engine {
     this.#getReady(link);
   }
 
-  /** The name that the client has asked for in its handshake, '' = none. */
   serverName(socket: number): string {
     return this.#links[socket]?.serverName ?? '';
   }
 
-  /** The subject of the certificate that the client has shown (RFC 2253), verified; '' = none. */
   clientName(socket: number): string {
     const session = this.#links[socket]?.session;
     return session?.context.asksClients ? clientNamesOf(session).clientName : '';
   }
 
-  /** What has been agreed with the peer, undefined while there is no session. Not for the hot path. */
   tlsInfo(socket: number): TlsInfo | undefined {
     const link = this.#links[socket];
     return link?.session === undefined || link.state < OPEN ? undefined : tlsInfo(link.session, link.serverName);
   }
 
-  /** Why the handshake came to nothing, '' if it did not. */
   tlsFailure(socket: number): string {
     return this.#links[socket]?.failure ?? '';
   }
 
-  receive(socket: number): void {
+  override receive(socket: number): void {
     const link = this.#links[socket];
     if (link === undefined) {
-      this.#below.receive(socket);
+      super.receive(socket);
       return;
     }
     link.isAsked = true;
@@ -166,9 +143,9 @@ export class TlsEngine implements Engine {
     else this.#receiveBelow(link);
   }
 
-  send(socket: number, buffer: number, length: number): boolean {
+  override send(socket: number, buffer: number, length: number): boolean {
     const link = this.#links[socket];
-    if (link === undefined) return this.#below.send(socket, buffer, length);
+    if (link === undefined) return super.send(socket, buffer, length);
     link.output = buffer;
     link.outputAt = 0;
     link.outputEnd = length;
@@ -179,20 +156,20 @@ export class TlsEngine implements Engine {
     return false;
   }
 
-  shutdown(socket: number): void {
+  override shutdown(socket: number): void {
     const link = this.#links[socket];
     if (link === undefined) {
-      this.#below.shutdown(socket);
+      super.shutdown(socket);
       return;
     }
     link.isEnding = true;
     this.#pump(link);
   }
 
-  close(socket: number, reset: boolean): void {
+  override close(socket: number, reset: boolean): void {
     const link = this.#links[socket];
     if (link === undefined) {
-      this.#below.close(socket, reset);
+      super.close(socket, reset);
       return;
     }
     if (link.state === LINGERING) return;
@@ -204,7 +181,7 @@ export class TlsEngine implements Engine {
     this.#letGo(link);
     link.state = LINGERING;
     if (link.isSending && !reset) {
-      link.lingersUntilMs = this.#below.now() + LINGER_MS;
+      link.lingersUntilMs = this.below.now() + LINGER_MS;
       this.#lingering.push(link);
       this.#setWake();
     } else {
@@ -220,7 +197,7 @@ export class TlsEngine implements Engine {
     }
     link.isReceiving = false;
     if (link.state >= BROKEN) {
-      if (buffer >= 0) this.#below.release(buffer);
+      if (buffer >= 0) this.below.release(buffer);
       return;
     }
     this.#isInside = true;
@@ -303,7 +280,7 @@ export class TlsEngine implements Engine {
     }
     // A client has no more to say before it has heard from us; what comes beyond that is dropped with the buffer.
     const end = Math.min(link.inputEnd, link.inputAt + MAX_FLIGHT_BYTES);
-    let flight = this.#below.bytes(link.input).subarray(link.inputAt, end);
+    let flight = this.below.bytes(link.input).subarray(link.inputAt, end);
     if (link.hello !== undefined) flight = joined(link.hello, flight);
     let verdict = this.#hello.parse(flight);
     if (verdict === HELLO_CUT && flight.length < MAX_FLIGHT_BYTES) {
@@ -371,7 +348,8 @@ export class TlsEngine implements Engine {
 
   /** What a step of the handshake has brought. */
   #shaken(link: Link, result: number): void {
-    this.#keepTail(link);
+    // What goes out at once goes without a stop in the tail.
+    if (result === DONE || link.tail !== undefined || link.isSending || !this.#sendFlight(link)) this.#keepTail(link);
     if (result === DONE) {
       link.state = OPEN;
       // All that a server has left to say in TLS 1.3 is tickets.
@@ -411,7 +389,7 @@ export class TlsEngine implements Engine {
 
   /** Opens what has come into a buffer; true if the handler has got it. */
   #read(link: Link): boolean {
-    const below = this.#below;
+    const below = this.below;
     const session = link.session as Session;
     const target = below.acquire(link.inputEnd - link.inputAt);
     if (target < 0) {
@@ -462,7 +440,7 @@ export class TlsEngine implements Engine {
 
   /** Sends what there is to send, until the engine below has enough. */
   #pump(link: Link): void {
-    const below = this.#below;
+    const below = this.below;
     while (!link.isSending && link.sendError === 0) {
       const hasTail = link.tail !== undefined && !link.isTailLazy;
       const isLast = link.isEnding && !link.hasEnded && link.output < 0 && link.session !== undefined;
@@ -495,7 +473,7 @@ export class TlsEngine implements Engine {
 
   /** Puts the tail and sealed output into the buffer; how many bytes, or -1 if the session is broken. */
   #fill(link: Link, target: number): number {
-    const below = this.#below;
+    const below = this.below;
     const bytes = below.bytes(target);
     let length = 0;
     const { tail } = link;
@@ -530,6 +508,17 @@ export class TlsEngine implements Engine {
     return length;
   }
 
+  /** Sends what the session has written; false if more of it is left. */
+  #sendFlight(link: Link): boolean {
+    const target = this.below.acquire(RECORD_BYTES);
+    if (target < 0) return false;
+    const bytes = this.below.bytes(target).length;
+    const length = this.#transport.take(this.below.address(target), bytes);
+    if (length === 0) this.below.release(target);
+    else link.isSending = !this.below.send(link.socket, target, length);
+    return length < bytes;
+  }
+
   /** Sets aside what the session has written by itself; whether there was any. The ring is empty after it. */
   #keepTail(link: Link): boolean {
     const { address, bytes } = this.#scratch;
@@ -551,14 +540,14 @@ export class TlsEngine implements Engine {
   #failSending(link: Link, result: number): void {
     link.sendError = result;
     link.tail = undefined;
-    if (link.output >= 0) this.#below.release(link.output);
+    if (link.output >= 0) this.below.release(link.output);
     link.output = -1;
     if (link.isPromised) this.#getReady(link);
   }
 
   #keepPromise(link: Link): void {
     link.isPromised = false;
-    if (link.output >= 0) this.#below.release(link.output);
+    if (link.output >= 0) this.below.release(link.output);
     link.output = -1;
     this.#above.sent(link.socket, link.sendError);
   }
@@ -580,11 +569,11 @@ export class TlsEngine implements Engine {
   #receiveBelow(link: Link): void {
     if (link.isReceiving) return;
     link.isReceiving = true;
-    this.#below.receive(link.socket);
+    this.below.receive(link.socket);
   }
 
   #offerInput(link: Link): void {
-    this.#transport.offer(this.#below.address(link.input) + link.inputAt, link.inputEnd - link.inputAt);
+    this.#transport.offer(this.below.address(link.input) + link.inputAt, link.inputEnd - link.inputAt);
   }
 
   #takeBackInput(link: Link): void {
@@ -595,7 +584,7 @@ export class TlsEngine implements Engine {
   }
 
   #dropInput(link: Link): void {
-    if (link.input >= 0) this.#below.release(link.input);
+    if (link.input >= 0) this.below.release(link.input);
     link.input = -1;
   }
 
@@ -622,7 +611,7 @@ export class TlsEngine implements Engine {
   /** Gives back all that the link holds, except the socket. */
   #letGo(link: Link): void {
     this.#dropInput(link);
-    if (link.output >= 0) this.#below.release(link.output);
+    if (link.output >= 0) this.below.release(link.output);
     link.output = -1;
     if (link.session === undefined) return;
     if (!link.isServer && link.state === OPEN) this.#vault.remember(link.resumptionKey, link.session);
@@ -632,86 +621,22 @@ export class TlsEngine implements Engine {
 
   #closeBelow(link: Link, reset: boolean): void {
     this.#links[link.socket] = undefined;
-    this.#below.close(link.socket, reset);
+    this.below.close(link.socket, reset);
   }
 
   #setWake(): void {
     const wake = this.#ready.length > 0 ? 0 : (this.#lingering[0]?.lingersUntilMs ?? Infinity);
-    this.#below.wakeAt(Math.min(this.#wakeAbove, wake));
+    this.below.wakeAt(Math.min(this.#wakeAbove, wake));
   }
 
-  wakeAt(timeMs: number): void {
+  override wakeAt(timeMs: number): void {
     this.#wakeAbove = timeMs;
     this.#setWake();
   }
 
-  now(): number {
-    return this.#below.now();
-  }
-
-  listen(endpoint: Endpoint, backlog: number): number {
-    return this.#below.listen(endpoint, backlog);
-  }
-
-  adopt(descriptor: number, endpoint: Endpoint): number {
-    return this.#below.adopt(descriptor, endpoint);
-  }
-
-  boundTo(listener: number): Endpoint {
-    return this.#below.boundTo(listener);
-  }
-
-  grantAccept(listener: number, clients: number, batch: number): void {
-    this.#below.grantAccept(listener, clients, batch);
-  }
-
-  closeListener(listener: number): void {
-    this.#below.closeListener(listener);
-  }
-
-  connect(endpoint: Endpoint, source: Endpoint | ForeignAddress | undefined): number {
-    return this.#below.connect(endpoint, source);
-  }
-
-  setOptions(socket: number, noDelay: boolean, keepAlive: boolean): void {
-    this.#below.setOptions(socket, noDelay, keepAlive);
-  }
-
-  unsentBytes(socket: number): number {
-    return this.#below.unsentBytes(socket);
-  }
-
-  bytes(buffer: number): Uint8Array {
-    return this.#below.bytes(buffer);
-  }
-
-  address(buffer: number): number {
-    return this.#below.address(buffer);
-  }
-
-  acquire(bytes?: number): number {
-    return this.#below.acquire(bytes);
-  }
-
-  release(buffer: number): void {
-    this.#below.release(buffer);
-  }
-
-  buffersInUse(): number {
-    return this.#below.buffersInUse();
-  }
-
-  poolBytes(): number {
-    return this.#below.poolBytes();
-  }
-
-  run(): void | Promise<void> {
-    return this.#below.run();
-  }
-
-  stop(): void {
+  override stop(): void {
     for (const link of this.#links) if (link !== undefined && link.state !== LINGERING) this.#letGo(link);
-    this.#below.stop();
+    this.below.stop();
   }
 }
 

@@ -8,21 +8,22 @@
  * is served by a context of that key, which issues no new ones.
  */
 import type { Counters } from '../core/counters.js';
-import type { Identity, ServerPlan, TicketKey, TicketKeys, TlsPlan } from '../core/tls-plan.js';
+import type { Identity, ServerPlan, TicketKeys, TlsPlan } from '../core/tls-plan.js';
 import { type Mapping, mapAnonymous, viewOf, writePointer } from '../sys/memory.js';
 import { callbackAddress, openssl } from '../sys/openssl.js';
 import { SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP } from '../sys/uapi/openssl.js';
 import type { ClientHello } from './client-hello.js';
 import { type Callbacks, type Context, clientContext, serverContext, setTicketKey } from './context.js';
 import { FAILED, FAILED_TO_SERVERS, FULL, RESUMED, TO_SERVERS, TO_SERVERS_RESUMED } from './counts.js';
-import { type Peer, Session } from './session.js';
+import { chosenProtocol, findIdentity, isSealedBy } from './names.js';
+import { Session } from './session.js';
+import type { Peer, TlsKeys } from './tls-layer.js';
 import type { Transport } from './transport.js';
 
 /** Contexts kept for names, beside the default's: 13 KB and a certificate each. */
 const KEPT = 1024;
 /** Sessions kept for servers. */
 const KEPT_TICKETS = 1024;
-const NAME_BYTES = 16;
 /** 16 names of 255 bytes, see control. */
 const ALPN_BYTES = 4096;
 /** SSL_TLSEXT_ERR_OK and _NOACK (tls1.h). */
@@ -35,7 +36,7 @@ interface Contexts {
   previous: Context | undefined;
 }
 
-export class Vault {
+export class Vault implements TlsKeys {
   /** Whose handshake is going on: the callbacks' business. */
   current: Session | undefined;
   readonly #counters: Counters;
@@ -88,13 +89,13 @@ export class Vault {
   accept(hello: ClientHello, transport: Transport): Session | undefined {
     const plan = this.#plan;
     if (plan === undefined) return undefined;
-    const identity = plan.names.size === 0 ? undefined : find(plan.names, hello.serverName);
+    const identity = plan.names.size === 0 ? undefined : findIdentity(plan.names, hello.serverName);
     if (identity === undefined && plan.refusesUnknownNames && plan.names.size > 0) return undefined;
     const contexts = this.#contextsOf(identity ?? plan.identity);
     let context = contexts.current;
     const { ticketName } = hello;
     const older = this.#tickets[1];
-    if (ticketName !== undefined && older !== undefined && isNamed(older, ticketName)) {
+    if (ticketName !== undefined && older !== undefined && isSealedBy(older, ticketName)) {
       contexts.previous ??= serverContext(plan, identity ?? plan.identity, older, this.#callbacksOnce(), true);
       context = contexts.previous;
     }
@@ -185,17 +186,12 @@ export class Vault {
 
   /** RFC 7301: the server's order decides. */
   #chooseAlpn(offered: Uint8Array | undefined): void {
+    const protocols = this.#plan?.alpn ?? [];
+    const chosen = chosenProtocol(protocols, offered);
     this.#alpnChosen = -1;
-    if (offered === undefined) return;
-    let at = 0;
-    for (const name of this.#plan?.alpn ?? []) {
-      if (offers(offered, name)) {
-        this.#alpnChosen = at + 1;
-        this.#alpnChosenBytes = name.length;
-        return;
-      }
-      at += 1 + name.length;
-    }
+    if (chosen < 0) return;
+    this.#alpnChosen = protocols.slice(0, chosen).reduce((at, name) => at + 1 + name.length, 1);
+    this.#alpnChosenBytes = (protocols[chosen] as string).length;
   }
 
   #callbacksOnce(): Callbacks {
@@ -248,32 +244,6 @@ export class Vault {
 function closeBoth({ current, previous }: Contexts): void {
   current.close();
   previous?.close();
-}
-
-/** The identity for a name, by itself or by a wildcard for its first label (RFC 6125, 6.4.3). */
-function find(names: ReadonlyMap<string, Identity>, name: string): Identity | undefined {
-  const exact = names.get(name);
-  if (exact !== undefined) return exact;
-  const dot = name.indexOf('.');
-  return dot <= 0 ? undefined : names.get(`*${name.slice(dot)}`);
-}
-
-function isNamed(key: TicketKey, name: Uint8Array): boolean {
-  for (let i = 0; i < NAME_BYTES; i++) if (key[i] !== name[i]) return false;
-  return true;
-}
-
-function offers(list: Uint8Array, name: string): boolean {
-  for (let at = 0; at < list.length; ) {
-    const length = list[at] as number;
-    if (length === name.length && at + 1 + length <= list.length) {
-      let i = 0;
-      while (i < length && list[at + 1 + i] === name.charCodeAt(i)) i++;
-      if (i === length) return true;
-    }
-    at += 1 + length;
-  }
-  return false;
 }
 
 function writeAlpn(memory: ArrayBuffer, names: readonly string[]): void {
