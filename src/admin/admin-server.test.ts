@@ -1,7 +1,8 @@
 /** The admin port: what it answers, to whom, and what it bears. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { type ClientRequestArgs, type IncomingHttpHeaders, request } from 'node:http';
+import { Agent, type ClientRequestArgs, type IncomingHttpHeaders, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -13,6 +14,7 @@ import { AdminServer } from './admin-server.js';
 import { MAX_BODY_BYTES } from './body.js';
 import { isOwnHost } from './gate.js';
 import { openApiDocument } from './openapi.js';
+import { Paced } from './paced.js';
 import { limitKey, RateLimit } from './rate-limit.js';
 
 const TOKEN = 'a-token-of-some-length';
@@ -196,6 +198,88 @@ test('requests of other sites are refused, by Origin, by Sec-Fetch-Site and by H
   }
 });
 
+test('a link on another page leads to the dashboard, but not to anything that is asked by a token', async (t) => {
+  const { port } = await admin(t);
+  const followed = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+  for (const [path, headers, status] of [
+    ['/', followed, 200],
+    ['/', { ...followed, 'sec-fetch-dest': 'iframe' }, 403],
+    ['/main.js', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'script' }, 403],
+    ['/api/v1/servers', followed, 403],
+    ['/metrics', followed, 403],
+  ] as const) {
+    assert.equal((await ask(port, path, { headers })).status, status, `${path} ${JSON.stringify(headers)}`);
+  }
+});
+
+test('strangers who hold every connection shut nobody out who has the token', async (t) => {
+  const file = join(scratch(t), 'token');
+  writeFileSync(file, TOKEN);
+  const { port } = await admin(t, [`admin_token ${file}`]);
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const askAgain = async () => (await ask(port, '/api/v1/status', { headers, agent })).status;
+  assert.equal(await askAgain(), 200);
+  const [mine] = Object.values(agent.freeSockets).flat();
+  const strangers = Array.from({ length: 80 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+  t.after(() => {
+    for (const stranger of strangers) stranger.destroy();
+  });
+  await Promise.all(strangers.slice(0, 40).map((stranger) => once(stranger, 'close')));
+  assert.equal(await askAgain(), 200);
+  assert.equal(Object.values(agent.freeSockets).flat()[0], mine, 'on the connection that it had');
+  assert.equal((await ask(port, '/api/v1/status', { headers })).status, 200, 'on another one');
+});
+
+test('Paced makes a thing once for all who ask at about the same time', async () => {
+  let nowMs = 0;
+  let made = 0;
+  let finish = () => {};
+  const paced = new Paced(
+    () =>
+      new Promise<number>((resolve) => {
+        made += 1;
+        const mine = made;
+        finish = () => resolve(mine);
+      }),
+    () => nowMs,
+  );
+  const asked = [paced.get(), paced.get()];
+  nowMs = 1000;
+  asked.push(paced.get());
+  finish();
+  assert.deepEqual(await Promise.all(asked), [1, 1, 1]);
+  nowMs = 4999;
+  assert.equal(await paced.get(), 1, 'it took a second, so it is good for four');
+  nowMs = 5000;
+  const next = paced.get();
+  finish();
+  assert.equal(await next, 2);
+});
+
+test('a frame of very many servers has those that are not well, and counts all', async (t) => {
+  const { port, service } = await admin(t);
+  await service.execute('server 1999 address 127.0.0.1 port 9', 'unix');
+  const lines = Array.from({ length: 1500 }, (_, slot) => `server ${slot} address 127.0.0.1 port ${slot + 1}`);
+  for (const line of lines) await service.execute(line, 'unix');
+  await service.execute('server 1999 blacklist 60', 'unix');
+  const frame = await new Promise<{ counts: object; servers: { server: number }[] }>((resolve, reject) => {
+    const asking = request({ host: '127.0.0.1', port, path: '/api/v1/live' }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk) => {
+        text += chunk;
+        if (!text.includes('\n\n')) return;
+        asking.destroy();
+        resolve(JSON.parse(text.slice(text.indexOf('{'), text.indexOf('\n\n'))));
+      });
+    });
+    asking.on('error', reject).end();
+  });
+  assert.deepEqual(frame.counts, { servers: 1501, up: 1500 });
+  assert.deepEqual([frame.servers.length, frame.servers[0]?.server, frame.servers[1]?.server], [1000, 1999, 0]);
+});
+
 test('isOwnHost takes addresses and localhost only', () => {
   for (const host of ['localhost', 'LOCALHOST:80', '10.1.2.3', '10.1.2.3:80', '[::1]', '[2001:db8::1]:80']) {
     assert.equal(isOwnHost(host), true, host);
@@ -314,7 +398,7 @@ test('a stream brings a frame at once, another when something happens, and ends 
     }
   };
   await until('the first frame', () => frames().length > 0);
-  assert.deepEqual(Object.keys(frames()[0]), ['summary', 'servers', 'point', 'events']);
+  assert.deepEqual(Object.keys(frames()[0]), ['summary', 'counts', 'servers', 'point', 'events']);
   assert.equal(frames()[0].servers[1].address, '127.0.0.1:8002');
   plane.servers.setBlacklistedUntil(1, clock.monotonicMs + 5000);
   service.observer.look();

@@ -12,6 +12,7 @@ import { type Endpoint, formatEndpoint, formatIp, ipEndpoint } from '../core/add
 import { Gate } from './gate.js';
 import { Refusal } from './refusal.js';
 import { Router, sendJson } from './router.js';
+import { Visitors } from './visitors.js';
 
 export interface AdminLimits {
   /** Connections at once; the engines leave 64 descriptors to everything else, of which control clients may have 24. */
@@ -67,7 +68,12 @@ export class AdminServer implements AdminDoor {
       token: () => (isUnix ? undefined : service.adminToken),
       nowMs: () => service.monotonicMs(),
     });
-    this.#router = new Router(service, gate, isUnix ? 'unix' : 'tcp');
+    const visitors = new Visitors(limits.connections);
+    this.#router = new Router(service, {
+      gate,
+      origin: isUnix ? 'unix' : 'tcp',
+      admitted: (request) => visitors.mayAsk(request.socket),
+    });
     this.#server = createServer(
       {
         maxHeaderSize: limits.headerBytes,
@@ -78,7 +84,7 @@ export class AdminServer implements AdminDoor {
       },
       (request, response) => void this.#serve(request, response),
     );
-    this.#server.maxConnections = limits.connections;
+    this.#server.on('connection', (socket) => visitors.arrived(socket));
     this.#server.maxHeadersCount = 64;
     this.#server.setTimeout(limits.silenceMs);
   }

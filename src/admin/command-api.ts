@@ -44,8 +44,13 @@ export function commandLine(command: Command, words: unknown): string {
   return line;
 }
 
-/** What a reply becomes: `data` where the command speaks JSON, else `reply`. Throws Refusal for an error reply. */
-export function answerOf(reply: string, asJson: boolean): { reply: string } | { data: unknown } {
+/** The JSON that a reply becomes: `data` where the command speaks JSON, else `reply`. Throws Refusal for an error reply. */
+export function answerOf(reply: string, isData: boolean): string {
+  return isData ? `{"data":${dataOf(reply).trimEnd()}}\n` : `${JSON.stringify({ reply: dataOf(reply) })}\n`;
+}
+
+/** The reply as it is, which is JSON where `--json` was asked for. Throws Refusal for an error reply. */
+export function dataOf(reply: string): string {
   if (reply.startsWith('error: ')) throw new Refusal(400, reply.slice('error: '.length).trimEnd());
-  return asJson ? { data: JSON.parse(reply) } : { reply };
+  return reply;
 }

@@ -32,33 +32,38 @@ export class Gate {
     this.#requests = new RateLimit({ burst: 200, perSecond: 50, nowMs });
   }
 
-  /** Throws Refusal unless the request may go on. `isOpen`: what is asked for is no secret, so no token is needed. */
-  check(request: IncomingMessage, isOpen: boolean): void {
+  /**
+   * Throws Refusal unless the request may go on. `isOpen`: what is asked for is no secret, so no token is needed. True if
+   * whoever asks may command.
+   */
+  check(request: IncomingMessage, isOpen: boolean): boolean {
     const address = limitKey(request.socket.remoteAddress ?? 'unix');
-    if (!this.#requests.take(address)) {
+    const token = this.#options.token();
+    const isKnown = token === undefined || (this.#wrong.allows(address) && isSame(bearerOf(request), token));
+    // Who knows the token has a rate of its own: strangers behind the same address do not use it up.
+    if (!this.#requests.take(isKnown ? `known ${address}` : address)) {
       throw new Refusal(429, 'too many requests', { 'retry-after': String(this.#requests.waitSec) });
     }
-    const token = this.#options.token();
-    this.#checkOrigin(request, token !== undefined);
-    if (token === undefined || isOpen) return;
-    if (!this.#wrong.allows(address)) {
+    this.#checkOrigin(request, { hasToken: token !== undefined, isOpen });
+    if (isKnown || isOpen) return isKnown;
+    if (!this.#wrong.take(address)) {
       throw new Refusal(429, 'too many wrong tokens', { 'retry-after': String(this.#wrong.waitSec) });
     }
-    if (isSame(bearerOf(request), token)) return;
-    this.#wrong.take(address);
     throw new Refusal(401, 'a token is needed (Authorization: Bearer TOKEN)', {
       'www-authenticate': 'Bearer realm="pen"',
     });
   }
 
-  #checkOrigin({ headers, socket }: IncomingMessage, hasToken: boolean): void {
+  #checkOrigin({ headers, socket }: IncomingMessage, asked: { hasToken: boolean; isOpen: boolean }): void {
     const { host = '', origin } = headers;
-    if (!hasToken && socket.remoteAddress !== undefined && !isOwnHost(host)) {
+    if (!asked.hasToken && socket.remoteAddress !== undefined && !isOwnHost(host)) {
       throw new Refusal(421, 'ask by address or as localhost (other names need admin_token)');
     }
     const site = headers['sec-fetch-site'];
     const isForeign = origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`;
-    if (isForeign || site === 'cross-site' || site === 'same-site') {
+    // A link on another page that somebody has followed to the dashboard.
+    const isLink = asked.isOpen && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
+    if (isForeign || ((site === 'cross-site' || site === 'same-site') && !isLink)) {
       throw new Refusal(403, 'requests from other sites are refused');
     }
   }

@@ -3,8 +3,10 @@
  * who reads too slowly misses frames, and who has stopped reading is let go.
  */
 import type { ServerResponse } from 'node:http';
+import { collected } from '../control/piecemeal.js';
 import type { Service } from '../control/service.js';
-import { endpointText, type ServerStatistics } from '../control/statistics.js';
+import { endpointText, type ServerBrief } from '../control/statistics.js';
+import { ABUSE_SLOT, EMERGENCY_SLOT } from '../core/configuration.js';
 import { Refusal } from './refusal.js';
 
 const MAX_WATCHERS = 16;
@@ -12,7 +14,14 @@ const MAX_WATCHERS = 16;
 const MAX_WAITING = 1_048_576;
 /** Frames missed in a row after which nobody is there any more. */
 const MAX_MISSED = 30;
-const FRAME_MS = 1000;
+/** A look early is in time: looks come twice a second. */
+const FRAME_MS = 750;
+/** Frames of very many servers come less often: making them takes this part of the time at most. */
+const PART = 10;
+/** Seldomer than that a page would think that the stream had ended. */
+const LONGEST_MS = 4000;
+/** Servers in a frame; those that are not well come before others. */
+const MAX_SERVERS = 1000;
 
 interface Watcher {
   readonly response: ServerResponse;
@@ -24,7 +33,9 @@ export class Live {
   readonly #watchers = new Set<Watcher>();
   #stopLooking: (() => void) | undefined;
   #lastEvent = 0;
-  #sentMs = 0;
+  /** When the next frame is due, and when one that brings news is. */
+  #dueMs = 0;
+  #newsMs = 0;
 
   constructor(service: Service) {
     this.#service = service;
@@ -43,7 +54,7 @@ export class Live {
       this.#stopLooking = observer.onLook(() => this.#look());
     }
     // The newcomer's first frame brings what has happened so far.
-    this.#send([watcher], frameText(this.#service, observer.events.since(0)));
+    void this.#make(observer.events.since(0), (frame) => this.#send([watcher], frame));
   }
 
   /** Ends every stream. */
@@ -53,18 +64,63 @@ export class Live {
 
   #look(): void {
     const { observer } = this.#service;
-    const isNews = observer.events.lastId > this.#lastEvent;
     const now = performance.now();
-    // A look early is in time: looks come twice a second.
-    if (!isNews && now - this.#sentMs < FRAME_MS - 250) return;
-    this.#sentMs = now;
+    const isNews = observer.events.lastId > this.#lastEvent;
+    if (now < (isNews ? this.#newsMs : this.#dueMs)) return;
     const events = observer.events.since(this.#lastEvent);
     this.#lastEvent = observer.events.lastId;
-    this.#send([...this.#watchers], frameText(this.#service, events));
+    // Until it has been made none is due.
+    this.#dueMs = Number.POSITIVE_INFINITY;
+    this.#newsMs = Number.POSITIVE_INFINITY;
+    void this.#make(events, (frame) => this.#send([...this.#watchers], frame)).then(() => {
+      const tookMs = performance.now() - now;
+      this.#dueMs = now + Math.min(LONGEST_MS, Math.max(FRAME_MS, PART * tookMs));
+      this.#newsMs = now + Math.min(LONGEST_MS, PART * tookMs);
+    });
+  }
+
+  /** Never rejects. */
+  async #make(events: readonly object[], send: (frame: string) => void): Promise<void> {
+    try {
+      send(await this.#frame(events));
+    } catch (error) {
+      this.#service.log(0, `no frame for the dashboard: ${(error as Error).stack ?? error}`);
+    }
+  }
+
+  async #frame(events: readonly object[]): Promise<string> {
+    const service = this.#service;
+    const servers = (await collected(service.serverBriefs())).filter(({ state }) => state !== 'empty');
+    const up = servers.filter(({ state }) => state === 'up').length;
+    const frame = {
+      summary: service.summary(),
+      counts: { servers: servers.length, up },
+      servers: foremost(servers).map((server) => this.#shown(server)),
+      point: service.observer.history.series(1, 1),
+      events,
+    };
+    // JSON has no line breaks of its own, so one `data:` line holds it.
+    return `event: frame\ndata: ${JSON.stringify(frame)}\n\n`;
+  }
+
+  /** What the page shows of a server. */
+  #shown(server: ServerBrief): object {
+    const { direct, address: _, port: __, ...rest } = server;
+    const { state } = this.#service;
+    const slot = slotOf(server);
+    return {
+      ...rest,
+      // Frames make flows where the proxy makes connections.
+      ...(direct && { connects: direct.flows, direct }),
+      address: endpointText(server),
+      failed: state.meters.failureCount(slot),
+      connectMs: state.meters.connectMs(slot),
+    };
   }
 
   #send(watchers: readonly Watcher[], frame: string): void {
     for (const watcher of watchers) {
+      if (!this.#watchers.has(watcher)) continue;
       if (watcher.response.writableLength + frame.length > MAX_WAITING && watcher.response.writableLength > 0) {
         watcher.missed += 1;
         if (watcher.missed > MAX_MISSED) watcher.response.destroy();
@@ -83,31 +139,13 @@ export class Live {
   }
 }
 
-function frameText(service: Service, events: readonly object[]): string {
-  const frame = {
-    summary: service.summary(),
-    servers: service
-      .serverStatistics()
-      .filter(({ state }) => state !== 'empty')
-      .map(briefly),
-    point: service.observer.history.series(1, 1),
-    events,
-  };
-  // JSON has no line breaks of its own, so one `data:` line holds it.
-  return `event: frame\ndata: ${JSON.stringify(frame)}\n\n`;
+/** As many as a frame has room for, in the order of the table. */
+function foremost(servers: readonly ServerBrief[]): readonly ServerBrief[] {
+  if (servers.length <= MAX_SERVERS) return servers;
+  const isWell = ({ state }: ServerBrief) => state === 'up';
+  return [...servers.filter((server) => !isWell(server)), ...servers.filter(isWell)].slice(0, MAX_SERVERS);
 }
 
-/** What the page shows of a server; its histograms stay here. */
-function briefly(server: ServerStatistics): object {
-  const { connectTimes, sessionTimes, endings, failures, direct, address: _, port: __, ...rest } = server;
-  return {
-    ...rest,
-    // Frames make flows where the proxy makes connections.
-    ...(direct && { connects: direct.flows, packets: direct.packets, mac: direct.mac }),
-    address: endpointText(server),
-    failed: Object.values(failures).reduce((sum, count) => sum + count, 0),
-    broken: endings.broken,
-    sessions: sessionTimes.counts.reduce((sum, count) => sum + count, 0),
-    connectMs: connectTimes.sumMs,
-  };
+function slotOf({ server }: ServerBrief): number {
+  return server === 'emergency' ? EMERGENCY_SLOT : server === 'abuse' ? ABUSE_SLOT : server;
 }

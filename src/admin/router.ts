@@ -1,13 +1,17 @@
 /** What each path of the admin port answers. docs/internals/admin.md has the table. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Origin } from '../control/argument.js';
+import { collected } from '../control/piecemeal.js';
 import type { Service } from '../control/service.js';
+import type { ServerBrief } from '../control/statistics.js';
 import { Metrics } from '../metrics/metrics.js';
 import { readAssets } from './assets.js';
 import { readJson } from './body.js';
-import { answerOf, commandLine, commandOfPath, hasJson, isReadable } from './command-api.js';
+import { answerOf, commandLine, commandOfPath, dataOf, hasJson, isReadable } from './command-api.js';
 import type { Gate } from './gate.js';
 import { Live } from './live.js';
 import { openApiDocument } from './openapi.js';
+import { Paced } from './paced.js';
 import { Refusal } from './refusal.js';
 
 const COMMANDS = '/api/v1/commands/';
@@ -29,21 +33,38 @@ const pageHeaders = {
   'cross-origin-opener-policy': 'same-origin',
 };
 
+export interface RouterOptions {
+  readonly gate: Gate;
+  /** What commands may do: those that name files only over a Unix socket. */
+  readonly origin: Origin;
+  /** Called for each request of somebody who may command. */
+  admitted(request: IncomingMessage): void;
+}
+
 export class Router {
   readonly #service: Service;
-  readonly #gate: Gate;
-  readonly #origin: 'tcp' | 'unix';
+  readonly #options: RouterOptions;
   readonly #live: Live;
   readonly #metrics: Metrics;
+  readonly #reading: Paced<Buffer>;
+  /** Servers that take connections. Whoever can reach the port may ask for that. */
+  readonly #able: Paced<number>;
   readonly #assets = readAssets();
   readonly #openApi = JSON.stringify(openApiDocument());
 
-  constructor(service: Service, gate: Gate, origin: 'tcp' | 'unix') {
+  constructor(service: Service, options: RouterOptions) {
     this.#service = service;
-    this.#gate = gate;
-    this.#origin = origin;
+    this.#options = options;
     this.#live = new Live(service);
     this.#metrics = new Metrics(service);
+    this.#reading = new Paced(
+      () => this.#metrics.read(),
+      () => performance.now(),
+    );
+    this.#able = new Paced(
+      async () => (await collected(service.serverBriefs())).filter(isAble).length,
+      () => performance.now(),
+    );
   }
 
   /** Answers the request; throws Refusal. */
@@ -52,18 +73,21 @@ export class Router {
     const { pathname } = url;
     const asset = this.#assets.get(pathname);
     const isProbe = pathname === '/healthz' || pathname === '/readyz';
-    this.#gate.check(request, asset !== undefined || isProbe);
+    if (this.#options.gate.check(request, asset !== undefined || isProbe)) this.#options.admitted(request);
     if (pathname.startsWith(COMMANDS)) {
       requireMethod(request, 'POST');
       return this.#command(request, response, pathname.slice(COMMANDS.length));
+    }
+    if (pathname === `${API}live`) {
+      requireMethod(request, 'GET');
+      return this.#live.watch(response);
     }
     requireMethod(request, 'GET', 'HEAD');
     if (asset) return send(response, 200, asset.type, asset.bytes, pageHeaders);
     if (pathname === '/healthz') return send(response, 200, 'text/plain', 'ok\n');
     if (pathname === '/readyz') return this.#readiness(response);
-    if (pathname === '/metrics') return send(response, 200, this.#metrics.contentType, await this.#metrics.read());
+    if (pathname === '/metrics') return send(response, 200, this.#metrics.contentType, await this.#reading.get());
     if (pathname === '/openapi.json') return send(response, 200, 'application/json', this.#openApi);
-    if (pathname === `${API}live`) return this.#live.watch(response);
     if (pathname === `${API}history`) return this.#history(response, url.searchParams);
     if (pathname.startsWith(API)) return this.#read(response, pathname.slice(API.length), url.searchParams);
     throw new Refusal(404, 'there is nothing here');
@@ -83,16 +107,15 @@ export class Router {
     if (other !== undefined) throw new Refusal(400, 'expected "arguments" and nothing else');
     const isData = hasJson(command);
     const line = `${commandLine(command, words)}${isData ? ' --json' : ''}`;
-    const reply = await this.#service.execute(line, this.#origin);
-    sendJson(response, 200, answerOf(reply, isData));
+    const reply = await this.#service.execute(line, this.#options.origin);
+    send(response, 200, 'application/json', answerOf(reply, isData));
   }
 
   async #read(response: ServerResponse, name: string, query: URLSearchParams): Promise<void> {
     const command = commandOfPath(name);
     if (!command || !isReadable(command)) throw new Refusal(404, 'there is nothing here');
     const line = `${commandLine(command, query.getAll('argument'))} --json`;
-    const answer = answerOf(await this.#service.execute(line, this.#origin), true);
-    sendJson(response, 200, 'data' in answer ? answer.data : answer);
+    send(response, 200, 'application/json', dataOf(await this.#service.execute(line, this.#options.origin)));
   }
 
   #history(response: ServerResponse, query: URLSearchParams): void {
@@ -101,12 +124,15 @@ export class Router {
     sendJson(response, 200, this.#service.observer.history.series(seconds, step));
   }
 
-  #readiness(response: ServerResponse): void {
-    const servers = this.#service.serverStatistics();
-    const able = servers.filter(({ state, server }) => state === 'up' && server !== 'abuse').length;
+  async #readiness(response: ServerResponse): Promise<void> {
+    const able = await this.#able.get();
     if (able > 0) send(response, 200, 'text/plain', `ready: ${able} servers\n`);
     else send(response, 503, 'text/plain', 'not ready: no server takes connections\n');
   }
+}
+
+function isAble({ server, state }: ServerBrief): boolean {
+  return state === 'up' && server !== 'abuse';
 }
 
 function parsedUrl(text: string): URL {

@@ -1,9 +1,11 @@
 /**
  * What a command is: a name, arguments, a line of help and a handler. A `setting` works on a Draft and is
- * undone by dropping it; an `action` looks at or acts on the running Service.
+ * undone by dropping it; an `action` acts on the running Service, and one of the section Looking changes nothing, so that
+ * it need not wait for others.
  */
 import type { Argument, Origin, Values } from './argument.js';
 import type { Draft } from './draft.js';
+import { collected } from './piecemeal.js';
 import type { Service } from './service.js';
 import type { Words } from './words.js';
 
@@ -13,6 +15,15 @@ export type Reply = string | undefined;
 /** The reply of `--json`: one line, so that a file of replies is a file of JSON lines. */
 export function jsonReply(value: unknown): string {
   return `${JSON.stringify(value)}\n`;
+}
+
+/** The same for a list that may be long, as text without the newline. */
+export async function jsonList(values: Iterable<unknown>): Promise<string> {
+  return `[${(await collected(texts(values))).join()}]`;
+}
+
+function* texts(values: Iterable<unknown>): Generator<string> {
+  for (const value of values) yield JSON.stringify(value);
 }
 
 export interface ActionContext {
@@ -39,7 +50,7 @@ export type Section =
 /** A parsed command, ready to be run. */
 export type Call =
   | { readonly kind: 'setting'; run(context: SettingContext): Promise<Reply> }
-  | { readonly kind: 'action'; run(context: ActionContext): Promise<Reply> }
+  | { readonly kind: 'action' | 'look'; run(context: ActionContext): Promise<Reply> }
   | { readonly kind: 'include'; readonly file: string };
 
 export interface Command {
@@ -72,8 +83,8 @@ export function setting<A extends readonly Argument<unknown>[]>(definition: Defi
 
 export function action<A extends readonly Argument<unknown>[]>(definition: Definition<A, ActionContext>): Command {
   return describe(definition, (values) => ({
-    kind: 'action',
-    run: async (context) => definition.run(context, ...values),
+    kind: definition.section === 'Looking' ? 'look' : 'action',
+    run: async (context: ActionContext) => definition.run(context, ...values),
   }));
 }
 

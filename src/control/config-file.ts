@@ -77,7 +77,7 @@ export class Script {
   async apply(draft: Draft, service: Service): Promise<ScriptReply[]> {
     const replies: ScriptReply[] = [];
     for (const { where, name, origin, call } of this.lines) {
-      if (call.kind === 'action') {
+      if (call.kind === 'action' || call.kind === 'look') {
         replies.push(() => replyTo(name, () => call.run({ service, origin })));
         continue;
       }

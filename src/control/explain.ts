@@ -9,11 +9,12 @@ import { Hash } from '../core/selection/hash.js';
 import { ServerTable } from '../core/server-table.js';
 import type { DataPlane } from '../proxy/data-plane.js';
 import type { Setup } from './draft.js';
-import { algorithmOf, takeServers } from './snapshot.js';
-import { endpointText, type ServerStatistics, stateText } from './statistics.js';
+import { collected } from './piecemeal.js';
+import { algorithmOf, takeBriefs } from './snapshot.js';
+import { endpointText, type ServerBrief, stateText } from './statistics.js';
 
 export interface ServerVerdict {
-  readonly server: ServerStatistics['server'];
+  readonly server: ServerBrief['server'];
   readonly address: string;
   readonly takes: boolean;
   /** Why not; '' if it takes connections. */
@@ -31,18 +32,23 @@ export interface Explanation {
   readonly tracked: number | undefined;
   readonly servers: readonly ServerVerdict[];
   /** The rows that a new connection may go to now; more than one where they take turns. */
-  readonly candidates: ReadonlyArray<ServerStatistics['server']>;
+  readonly candidates: ReadonlyArray<ServerBrief['server']>;
   /** What decides among them. */
   readonly decision: string;
 }
 
 /** `published`: the configuration as the data plane has it. */
-export function explain(setup: Setup, plane: DataPlane, nowMs: number, client: IpWords | undefined): Explanation {
+export async function explain(
+  setup: Setup,
+  plane: DataPlane,
+  nowMs: number,
+  client: IpWords | undefined,
+): Promise<Explanation> {
   const { configuration } = setup;
   const { settings, acls } = configuration;
   const table = new ServerTable(plane.servers);
   table.configure(configuration);
-  const rows = takeServers(setup, plane, nowMs);
+  const rows = await collected(takeBriefs(setup, plane, nowMs));
   const permits = (acl: number) => client === undefined || new Acl(acls[acl] ?? []).permits(client);
   const verdicts = rows.map((row) => verdictOn(row, permits(row.acl), settings.pendingMax));
   const admitted = permits(settings.clientAcl);
@@ -55,7 +61,7 @@ export function explain(setup: Setup, plane: DataPlane, nowMs: number, client: I
     tracked,
     servers: verdicts,
   };
-  const taking = (name: ServerStatistics['server']) => verdicts.some((one) => one.server === name && one.takes);
+  const taking = (name: ServerBrief['server']) => verdicts.some((one) => one.server === name && one.takes);
   if (!admitted) {
     const candidates = taking('abuse') ? (['abuse'] as const) : [];
     return { ...common, candidates, decision: `client_acl ${settings.clientAcl} denies the client` };
@@ -76,13 +82,13 @@ export function explain(setup: Setup, plane: DataPlane, nowMs: number, client: I
 }
 
 function chooseAmong(
-  able: readonly ServerStatistics[],
+  able: readonly ServerBrief[],
   table: ServerTable,
   client: IpWords | undefined,
   nowMs: number,
 ): Pick<Explanation, 'candidates' | 'decision'> {
   const { settings } = table;
-  const numbers = (rows: readonly ServerStatistics[]) => rows.map((row) => row.server);
+  const numbers = (rows: readonly ServerBrief[]) => rows.map((row) => row.server);
   if (settings.prio) {
     const lowest = Math.min(...able.map((row) => row.prio));
     return { candidates: numbers(able.filter((row) => row.prio === lowest)), decision: `prio ${lowest} is the lowest` };
@@ -102,7 +108,7 @@ function chooseAmong(
   return { candidates: slot === NONE ? [] : [slot], decision: 'the hash of its address' };
 }
 
-function verdictOn(row: ServerStatistics, permitted: boolean, pendingMax: number): ServerVerdict {
+function verdictOn(row: ServerBrief, permitted: boolean, pendingMax: number): ServerVerdict {
   const { lastFailure } = row;
   const since = lastFailure ? ` (${lastFailure.error}, ${lastFailure.agoSec} s ago)` : '';
   const why = () => {

@@ -62,6 +62,30 @@ test('clients and connections are found by a part of the address', async (t) => 
   assert.equal((await json(service, 'connections')).length, 2);
 });
 
+test('who looks does not wait for a command that waits', async (t) => {
+  const { service } = await startedService(t);
+  const order: string[] = [];
+  const done = (name: string) => () => order.push(name);
+  // A name has to be looked up, even if only in a file.
+  await Promise.all([
+    service.execute('server 0 address localhost', 'unix').then(done('set')),
+    service.execute('blacklist 9', 'unix').then(done('next')),
+    service.execute('servers', 'unix').then(done('look')),
+    service.execute('clients 9.9', 'unix').then(done('search')),
+  ]);
+  assert.deepEqual(order.slice(-2), ['set', 'next']);
+});
+
+test('only some may look through all clients at once', async (t) => {
+  const { service, plane } = await startedService(t);
+  for (let n = 0; n < 10; n++) plane.clients.visit([0, 0, 0xffff, n], 1000, 0);
+  const replies = await Promise.all(Array.from({ length: 12 }, () => service.execute('recent 1000000', 'unix')));
+  assert.deepEqual(
+    replies.map((reply) => (reply.startsWith('error: ') ? reply : reply.split('\n').length - 1)),
+    [...Array(9).fill(10), ...Array(3).fill('error: recent: others are looking through the clients (try again)\n')],
+  );
+});
+
 test('newest gives the clients seen last, however many there are', async (t) => {
   const { plane } = await startedService(t);
   for (let n = 0; n < 1500; n++) plane.clients.visit([0, 0, 0xffff, n], 1000, 0);

@@ -1,6 +1,6 @@
 /**
  * The running balancer as the operator sees it. It holds the Setup, gives each change to the data plane, and
- * runs commands one at a time, in the order in which they came.
+ * runs commands one at a time, in the order in which they came; those that only look do not wait.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Acl } from '../core/acl.js';
@@ -13,13 +13,14 @@ import { Refusal } from '../proxy/refusal.js';
 import type { CertificateReport } from '../tls/credential.js';
 import type { LoadedTls } from '../tls/load.js';
 import type { Origin } from './argument.js';
+import { ClientWalks } from './client-walks.js';
 import { printReplies, Script, type ScriptReply } from './config-file.js';
 import { configurationText } from './configuration-text.js';
 import { admitsStrangers, isLoopback, LOOPBACK_V4 } from './control-access.js';
 import { ControlServer } from './control-server.js';
 import { Draft, emptySetup, type Floors, type Setup } from './draft.js';
 import { CommandError, ConfigurationError, causeOf } from './errors.js';
-import { named, parseLine } from './language.js';
+import { named, type Parsed, parseLine } from './language.js';
 import { listenCause } from './listen-cause.js';
 import { LogKeeper } from './log-keeper.js';
 import { Observer } from './observer.js';
@@ -27,8 +28,8 @@ import { isSame, published, replacedSlots } from './published.js';
 import { replaceFile } from './replace-file.js';
 import { resolveListen, resolveListenOrVip, resolveServer } from './resolve.js';
 import { setupProblems } from './setup-problems.js';
-import { type Moment, takeServers, takeStatistics, takeSummary } from './snapshot.js';
-import type { ServerStatistics, Statistics, Summary } from './statistics.js';
+import { type Moment, takeBriefs, takeServer, takeServers, takeStatistics, takeSummary } from './snapshot.js';
+import type { ServerBrief, ServerStatistics, Statistics, Summary } from './statistics.js';
 import { statisticsLines, statisticsPage } from './statistics-page.js';
 import { TlsKeeper } from './tls-keeper.js';
 import { TransparencyWatch } from './transparency-watch.js';
@@ -91,6 +92,7 @@ export interface CommandLine {
 type DraftState = Pick<Draft, 'blacklists' | 'drains'>;
 
 export class Service {
+  readonly clientWalks = new ClientWalks();
   readonly #options: ServiceOptions;
   readonly #log: LogKeeper;
   #setup: Setup = emptySetup;
@@ -290,20 +292,23 @@ export class Service {
   }
 
   /** The reply to one command, newlines included; an error is a reply. Never rejects. */
-  execute(line: string, origin: Origin): Promise<string> {
-    return this.#inTurn(async () => {
-      this.log(1, `command (${origin}): ${line.trimEnd()}`);
-      try {
+  async execute(line: string, origin: Origin): Promise<string> {
+    this.log(1, `command (${origin}): ${line.trimEnd().replace(/\p{Cc}/gu, '.')}`);
+    try {
+      const parsed = parseLine(line, origin);
+      if (!parsed) return '';
+      const run = async () => {
         this.#dataPlane?.refresh?.();
-        const reply = (await this.#run(line, origin)) ?? '';
+        const reply = (await this.#run(parsed, line, origin)) ?? '';
         this.#dataPlane?.refresh?.();
         return reply;
-      } catch (error) {
-        if (error instanceof CommandError) return error.reply ?? `error: ${error.message}\n`;
-        this.log(0, `command '${line.trimEnd()}' failed: ${(error as Error).stack ?? error}`);
-        return `error: internal error (${causeOf(error)})\n`;
-      }
-    });
+      };
+      return await (parsed.call.kind === 'look' ? run() : this.#inTurn(run));
+    } catch (error) {
+      if (error instanceof CommandError) return error.reply ?? `error: ${error.message}\n`;
+      this.log(0, `command '${line.trimEnd().replace(/\p{Cc}/gu, '.')}' failed: ${(error as Error).stack ?? error}`);
+      return `error: internal error (${causeOf(error)})\n`;
+    }
   }
 
   /**
@@ -337,7 +342,7 @@ export class Service {
     this.#republish();
   }
 
-  statistics(): Statistics {
+  statistics(): Promise<Statistics> {
     return takeStatistics(this.#setup, this.#upToDate, this.#moment());
   }
 
@@ -345,8 +350,19 @@ export class Service {
     return takeSummary(this.#setup, this.#upToDate, this.#moment());
   }
 
-  serverStatistics(): ServerStatistics[] {
+  /** The servers, a row at a time as they are asked for. */
+  serverStatistics(): Iterable<ServerStatistics> {
     return takeServers(this.#setup, this.#upToDate, this.monotonicMs());
+  }
+
+  /** The same in short. */
+  serverBriefs(): Iterable<ServerBrief> {
+    return takeBriefs(this.#setup, this.#upToDate, this.monotonicMs());
+  }
+
+  /** One row of the server table, undefined if there is none. */
+  serverAt(slot: number): ServerStatistics | undefined {
+    return takeServer(this.#setup, this.#upToDate, slot, this.monotonicMs());
   }
 
   /** USR1: the page to the web_stats file, or lines to the log. Never rejects. */
@@ -354,8 +370,8 @@ export class Service {
     return this.#inTurn(async () => {
       const { webStats } = this.#setup;
       try {
-        if (webStats !== undefined) await replaceFile(webStats, statisticsPage(this.statistics()));
-        else for (const line of statisticsLines(this.statistics())) this.log(0, line);
+        if (webStats !== undefined) await replaceFile(webStats, statisticsPage(await this.statistics()));
+        else for (const line of statisticsLines(await this.statistics())) this.log(0, line);
       } catch (error) {
         this.log(0, `no statistics: ${(error as Error).message}`);
       }
@@ -397,12 +413,9 @@ export class Service {
     await this.#log.close();
   }
 
-  async #run(line: string, origin: Origin): Promise<string | undefined> {
-    const parsed = parseLine(line, origin);
-    if (!parsed) return undefined;
-    const { name, call } = parsed;
+  async #run({ name, call }: Parsed, line: string, origin: Origin): Promise<string | undefined> {
     try {
-      if (call.kind === 'action') return await call.run({ service: this, origin });
+      if (call.kind === 'action' || call.kind === 'look') return await call.run({ service: this, origin });
       const draft = new Draft(this.#setup, this.#floors);
       if (call.kind === 'include') {
         const script = new Script();

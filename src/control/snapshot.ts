@@ -2,17 +2,20 @@
 import { formatEndpoint, formatIp } from '../core/address.js';
 import type { ClientRecord, ClientTable } from '../core/client-table.js';
 import { ABUSE_SLOT, EMERGENCY_SLOT, type ServerSpec, type Settings } from '../core/configuration.js';
+import type { Meters } from '../core/meters.js';
 import { STATE } from '../proxy/connection-table.js';
 import type { ConnectionSnapshot, DataPlane, RealSnapshot } from '../proxy/data-plane.js';
 import { TRANSPARENCY } from '../proxy/transparency.js';
 import { errnoName } from '../sys/errno.js';
 import { hostOf } from './commands/servers.js';
 import { type Setup, takesTraffic } from './draft.js';
+import { collected } from './piecemeal.js';
 import {
   type ClientStatistics,
   type ConnectionStatistics,
   type DirectStatistics,
   MAX_ROWS,
+  type ServerBrief,
   type ServerCondition,
   type ServerStatistics,
   type Statistics,
@@ -28,15 +31,14 @@ export interface Moment {
   readonly version: string;
 }
 
-/** Clients looked at between two turns of the event loop: about 2 ms. */
-const SEARCH_BATCH = 2048;
+type Reals = ReadonlyMap<ServerBrief['server'], RealSnapshot>;
 
 const stateNames = new Map<number, string>(Object.entries(STATE).map(([name, value]) => [value, name]));
 
-export function takeStatistics(setup: Setup, plane: DataPlane, moment: Moment): Statistics {
+export async function takeStatistics(setup: Setup, plane: DataPlane, moment: Moment): Promise<Statistics> {
   return {
+    servers: await collected(takeServers(setup, plane, moment.monotonicMs)),
     summary: takeSummary(setup, plane, moment),
-    servers: takeServers(setup, plane, moment.monotonicMs),
     clients: takeClients(plane.clients, moment.monotonicMs),
     connections: takeConnections(plane, moment.monotonicMs),
   };
@@ -79,33 +81,63 @@ export function algorithmOf({ prio, weight, hash }: Settings): string {
   return prio ? 'prio' : weight ? 'weight' : hash ? 'hash' : 'roundrobin';
 }
 
-/** The table, then the emergency and the abuse server where there are any. */
-export function takeServers(setup: Setup, plane: DataPlane, monotonicMs: number): ServerStatistics[] {
+/** A row at a time: the table, then the emergency and the abuse server where there are any. */
+export function* takeServers(setup: Setup, plane: DataPlane, monotonicMs: number): Generator<ServerStatistics> {
+  for (const [slot, brief] of briefs(setup, plane, monotonicMs)) yield withMeters(brief, plane.servers.meters, slot);
+}
+
+/** One row of the table; undefined if there is none. */
+export function takeServer(setup: Setup, plane: DataPlane, slot: number, nowMs: number): ServerStatistics | undefined {
+  const spec = setup.configuration.servers[slot];
+  return spec && withMeters(takeBrief(slot, spec, slot, plane, realsOf(plane), nowMs), plane.servers.meters, slot);
+}
+
+function withMeters(brief: ServerBrief, meters: Meters, slot: number): ServerStatistics {
+  return {
+    ...brief,
+    failures: meters.failures(slot),
+    endings: meters.endings(slot),
+    connectTimes: meters.connectTimes(slot),
+    sessionTimes: meters.sessionTimes(slot),
+  };
+}
+
+/** The same rows in short. */
+export function* takeBriefs(setup: Setup, plane: DataPlane, monotonicMs: number): Generator<ServerBrief> {
+  for (const [, brief] of briefs(setup, plane, monotonicMs)) yield brief;
+}
+
+function* briefs(setup: Setup, plane: DataPlane, monotonicMs: number): Generator<readonly [number, ServerBrief]> {
   const { servers, emergency, abuse } = setup.configuration;
-  const reals = plane.frames && new Map(plane.frames.reals().map((real) => [real.server, real] as const));
+  const reals = realsOf(plane);
+  for (let slot = 0; slot < servers.length; slot++) {
+    yield [slot, takeBrief(slot, servers[slot] as ServerSpec, slot, plane, reals, monotonicMs)];
+  }
   const spares = [
     ['emergency', emergency, EMERGENCY_SLOT],
     ['abuse', abuse, ABUSE_SLOT],
   ] as const;
-  return [
-    ...servers.map((spec, slot) => takeServer(slot, spec, slot, plane, reals, monotonicMs)),
-    ...spares.flatMap(([name, spec, slot]) => (spec ? [takeServer(name, spec, slot, plane, reals, monotonicMs)] : [])),
-  ];
+  for (const [name, spec, slot] of spares) {
+    if (spec) yield [slot, takeBrief(name, spec, slot, plane, reals, monotonicMs)];
+  }
 }
 
-function takeServer(
-  server: ServerStatistics['server'],
+function realsOf({ frames }: DataPlane): Reals | undefined {
+  return frames && new Map(frames.reals().map((real) => [real.server, real] as const));
+}
+
+function takeBrief(
+  server: ServerBrief['server'],
   spec: ServerSpec,
   slot: number,
   { servers: state }: DataPlane,
-  reals: ReadonlyMap<ServerStatistics['server'], RealSnapshot> | undefined,
+  reals: Reals | undefined,
   monotonicMs: number,
-): ServerStatistics {
+): ServerBrief {
   const { endpoint, max, hard, weight, prio, acl } = spec;
-  const { meters } = state;
   const blacklistedSec = Math.max(0, Math.ceil((state.blacklistedUntil(slot) - monotonicMs) / 1000));
   const connections = state.connections(slot);
-  const last = meters.lastFailure(slot);
+  const last = state.meters.lastFailure(slot);
   const real = reals?.get(server);
   const condition = (): ServerCondition => {
     if (reals ? !real : !takesTraffic(spec)) return 'empty';
@@ -130,10 +162,6 @@ function takeServer(
     bytesSent: state.sent(slot),
     bytesReceived: state.received(slot),
     connects: state.connects(slot),
-    failures: meters.failures(slot),
-    endings: meters.endings(slot),
-    connectTimes: meters.connectTimes(slot),
-    sessionTimes: meters.sessionTimes(slot),
     direct: real && directOf(real),
     lastFailure: last && { error: errnoName(last.errno), agoSec: secondsSince(last.atMs, monotonicMs) },
   };
@@ -146,19 +174,6 @@ function directOf({ mac, slots, packets, bytes, flows }: RealSnapshot): DirectSt
 /** The clients seen last. */
 export function takeClients(table: ClientTable, monotonicMs: number, limit = MAX_ROWS): ClientStatistics[] {
   return table.newest(limit).map((record) => clientOf(record, monotonicMs));
-}
-
-/** Clients whose address contains `text`, most recent first; looks at all of them, letting others work in between. */
-export async function findClients(table: ClientTable, monotonicMs: number, text: string): Promise<ClientStatistics[]> {
-  const found: ClientRecord[] = [];
-  for (let start = 0; start < table.size() && found.length < MAX_ROWS; start += SEARCH_BATCH) {
-    for (const record of table.slice(start, SEARCH_BATCH)) {
-      if (formatIp(record.address).includes(text)) found.push(record);
-    }
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  found.sort((a, b) => b.lastSeenMs - a.lastSeenMs);
-  return found.slice(0, MAX_ROWS).map((record) => clientOf(record, monotonicMs));
 }
 
 /** Connections in use, those whose client's address contains `text`. */
@@ -176,7 +191,7 @@ export function takeConnections(plane: DataPlane, monotonicMs: number, text = ''
   }));
 }
 
-function clientOf(record: ClientRecord, monotonicMs: number): ClientStatistics {
+export function clientOf(record: ClientRecord, monotonicMs: number): ClientStatistics {
   const { slot, address, connects, sent, received, server, lastSeenMs } = record;
   return {
     client: slot,

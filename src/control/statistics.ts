@@ -16,7 +16,8 @@ export type ServerCondition = 'up' | 'full' | 'blacklisted' | 'draining' | 'sile
 /** A server in direct server return. */
 export type DirectStatistics = Pick<RealSnapshot, 'mac' | 'slots' | 'packets' | 'bytes' | 'flows'>;
 
-export interface ServerStatistics {
+/** A server in short: what is shown every second, and cheap to take. */
+export interface ServerBrief {
   /** Its row, or which of the two servers outside the table it is. */
   readonly server: number | 'emergency' | 'abuse';
   readonly address: string;
@@ -37,14 +38,17 @@ export interface ServerStatistics {
   readonly bytesReceived: number;
   /** Connects that have succeeded. */
   readonly connects: number;
-  readonly failures: Readonly<Record<Cause, number>>;
-  readonly endings: Readonly<Record<Ending, number>>;
-  readonly connectTimes: Times;
-  readonly sessionTimes: Times;
   /** Only with direct server return, where there are no connections. */
   readonly direct: DirectStatistics | undefined;
   /** Why and how long ago a connect last failed. */
   readonly lastFailure: { readonly error: string; readonly agoSec: number } | undefined;
+}
+
+export interface ServerStatistics extends ServerBrief {
+  readonly failures: Readonly<Record<Cause, number>>;
+  readonly endings: Readonly<Record<Ending, number>>;
+  readonly connectTimes: Times;
+  readonly sessionTimes: Times;
 }
 
 export interface ClientStatistics {
@@ -114,13 +118,13 @@ export interface Statistics {
 export const MAX_ROWS = 1000;
 
 /** `ADDRESS:PORT`, or the path of a Unix socket; '' for an empty row. */
-export function endpointText({ address, port, state }: ServerStatistics): string {
+export function endpointText({ address, port, state }: ServerBrief): string {
   if (state === 'empty') return '';
   if (address.includes('/')) return address;
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** For people: `up`, `blacklisted for 4 s`. */
-export function stateText({ state, blacklistedSec }: ServerStatistics): string {
+export function stateText({ state, blacklistedSec }: ServerBrief): string {
   return state === 'blacklisted' ? `blacklisted for ${blacklistedSec} s` : state;
 }

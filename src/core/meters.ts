@@ -156,6 +156,18 @@ export class Meters {
     return this.#named(slot * LONGS + FAILED, CAUSES);
   }
 
+  /** Connects that failed, for whatever cause. */
+  failureCount(slot: number): number {
+    let sum = 0;
+    for (let cause = 0; cause < CAUSES.length; cause++) sum += this.#counters.read(slot * LONGS + FAILED + cause);
+    return sum;
+  }
+
+  /** What the connects that succeeded took together. */
+  connectMs(slot: number): number {
+    return this.#counters.read(slot * LONGS + CONNECT + CONNECT_CLASSES_MS.length + 1);
+  }
+
   endings(slot: number): Record<Ending, number> {
     return this.#named(slot * LONGS + ENDED, ENDINGS);
   }

@@ -3,6 +3,7 @@
  * main thread, so that the workers never notice.
  */
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { collected } from '../control/piecemeal.js';
 import type { Service } from '../control/service.js';
 import type { Summary } from '../control/statistics.js';
 import { addFamily, type Labels, type Sample } from './family.js';
@@ -44,7 +45,8 @@ export class Metrics {
   async read(): Promise<Buffer> {
     this.#summary = this.#service.summary();
     const general = Buffer.from(`${await processMetrics()}${await this.#registry.metrics()}`);
-    return Buffer.concat([general, ...serverMetrics(this.#service.serverStatistics())]);
+    const servers = await collected(this.#service.serverStatistics());
+    return Buffer.concat([general, ...(await collected(serverMetrics(servers)))]);
   }
 
   #addBalancer(): void {
@@ -80,10 +82,9 @@ export class Metrics {
 
   /** What is not passed on without having been a connection. */
   #addDrops(): void {
-    const [name, help] =
-      this.#service.engine === 'xdp'
-        ? ['pen_dsr_dropped_packets_total', 'Packets for the VIP that were dropped, by reason']
-        : ['pen_udp_dropped_datagrams_total', 'Datagrams that were not passed on, by reason'];
+    const [name, help] = this.#service.dataPlane.frames
+      ? ['pen_dsr_dropped_packets_total', 'Packets for the VIP that were dropped, by reason']
+      : ['pen_udp_dropped_datagrams_total', 'Datagrams that were not passed on, by reason'];
     this.#one(name, 'counter', help, () =>
       Object.entries(this.#summary.drops).map(([reason, value]) => ({ labels: { reason }, value })),
     );

@@ -48,56 +48,48 @@ const histograms = [
   ['pen_server_session_duration_seconds', 'Time from connect to end of a session', 'sessionTimes'],
 ] as const;
 
-/** Families of all servers but empty rows, as text to be joined; it ends with a newline. */
-export function serverMetrics(servers: readonly ServerStatistics[]): Buffer[] {
+/** Families of all servers but empty rows, in pieces to be joined; the last ends with a newline. */
+export function* serverMetrics(servers: readonly ServerStatistics[]): Generator<Buffer> {
   const rows = servers
     .filter(({ state }) => state !== 'empty')
     .map((server): Row => [`server="${server.server}",address="${escapeLabel(endpointText(server))}"`, server]);
-  if (rows.length === 0) return [];
+  if (rows.length === 0) return;
   const reals = rows.filter(([, server]) => server.direct);
-  return [
-    ...(reals.length === 0 ? [] : direct).flatMap(([name, type, help, value]) =>
-      family(
-        name,
-        type,
-        help,
-        reals,
-        (labels, server) => `${name}{${labels}} ${value(server.direct as DirectStatistics)}\n`,
-      ),
-    ),
-    ...plain.flatMap(([name, type, help, value]) =>
-      family(name, type, help, rows, (labels, server) => `${name}{${labels}} ${value(server)}\n`),
-    ),
-    ...named.flatMap(([name, label, help, key]) =>
-      family(name, 'counter', help, rows, (labels, server) => {
-        let text = '';
-        for (const kind in server[key]) text += `${name}{${label}="${kind}",${labels}} ${count(server[key], kind)}\n`;
-        return text;
-      }),
-    ),
-    ...histograms.flatMap(([name, help, key]) =>
-      family(name, 'histogram', help, rows, (labels, server) => histogram(name, labels, server[key])),
-    ),
-  ];
+  for (const [name, type, help, value] of reals.length === 0 ? [] : direct) {
+    yield* family(name, type, help, reals, (labels, server) => {
+      return `${name}{${labels}} ${value(server.direct as DirectStatistics)}\n`;
+    });
+  }
+  for (const [name, type, help, value] of plain) {
+    yield* family(name, type, help, rows, (labels, server) => `${name}{${labels}} ${value(server)}\n`);
+  }
+  for (const [name, label, help, key] of named) {
+    yield* family(name, 'counter', help, rows, (labels, server) => {
+      let text = '';
+      for (const kind in server[key]) text += `${name}{${label}="${kind}",${labels}} ${count(server[key], kind)}\n`;
+      return text;
+    });
+  }
+  for (const [name, help, key] of histograms) {
+    yield* family(name, 'histogram', help, rows, (labels, server) => histogram(name, labels, server[key]));
+  }
 }
 
-function family(
+function* family(
   name: string,
   type: string,
   help: string,
   rows: readonly Row[],
   lines: (labels: string, server: ServerStatistics) => string,
-): Buffer[] {
-  const pieces: Buffer[] = [];
+): Generator<Buffer> {
   let text = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
   for (const [labels, server] of rows) {
     text += lines(labels, server);
     if (text.length < PIECE) continue;
-    pieces.push(Buffer.from(text));
+    yield Buffer.from(text);
     text = '';
   }
-  pieces.push(Buffer.from(text));
-  return pieces;
+  yield Buffer.from(text);
 }
 
 function count(counts: Readonly<Record<string, number>>, kind: string): number {

@@ -32,21 +32,6 @@ export interface ConnectionSnapshot {
   readonly sinceMs: number;
 }
 
-/** A server as the frames' data plane has it. */
-export interface RealSnapshot {
-  /** Its row, or which of the two servers outside the table it is. */
-  readonly server: number | 'emergency' | 'abuse';
-  /** '' while it has not answered. */
-  readonly mac: string;
-  readonly state: string;
-  /** Its part of the Maglev table. */
-  readonly slots: number;
-  readonly packets: number;
-  readonly bytes: number;
-  /** Flows that began at it or moved to it. */
-  readonly flows: number;
-}
-
 /** A server as frames meet it. */
 export interface RealSnapshot {
   /** Its row, or which of the two servers outside the table it is. */
@@ -68,7 +53,6 @@ export interface RealSnapshot {
 export interface FrameView {
   /** Tables and counters, a line each. */
   describe(): Promise<string>;
-  reals(): RealSnapshot[];
   reals(): RealSnapshot[];
   /** Makes this balancer the one that answers for the VIPs, which it tells the link, or one that does not. Throws a Refusal. */
   take(role: 'master' | 'standby'): void;

@@ -54,12 +54,11 @@ export const connectionCommands: readonly Command[] = [
     section: 'Looking',
     help: `clients seen in the last SEC seconds (${RECENT_SEC}), the latest first`,
     run({ service }, seconds = RECENT_SEC) {
-      return service.dataPlane.clients
-        .recent(service.monotonicMs() - seconds * 1000)
-        .map(({ address, connects, sent, received }) => {
-          return `${formatIp(address)} connects ${connects} sx ${sent} rx ${received}\n`;
-        })
-        .join('');
+      const { clients } = service.dataPlane;
+      const sinceMs = service.monotonicMs() - seconds * 1000;
+      return service.clientWalks.describeRecent(clients, sinceMs, ({ address, connects, sent, received }) => {
+        return `${formatIp(address)} connects ${connects} sx ${sent} rx ${received}\n`;
+      });
     },
   }),
 ];

@@ -5,8 +5,8 @@ import { action, type Command, jsonReply } from '../command.js';
 import { CommandError, quoted } from '../errors.js';
 import { explain, explanationText } from '../explain.js';
 import type { Service } from '../service.js';
-import { findClients, takeClients, takeConnections } from '../snapshot.js';
-import { endpointText, stateText } from '../statistics.js';
+import { clientOf, takeClients, takeConnections } from '../snapshot.js';
+import { endpointText, MAX_ROWS, stateText } from '../statistics.js';
 import { textTable } from '../text-table.js';
 import { explainPacket } from './dsr.js';
 
@@ -42,7 +42,10 @@ export const lookingCommands: readonly Command[] = [
     async run({ service }, text, json) {
       const { clients } = service.dataPlane;
       const now = service.monotonicMs();
-      const rows = text === undefined ? takeClients(clients, now) : await findClients(clients, now, text);
+      const rows =
+        text === undefined
+          ? takeClients(clients, now)
+          : (await service.clientWalks.find(clients, text, MAX_ROWS)).map((record) => clientOf(record, now));
       if (json) return jsonReply(rows);
       return textTable(
         ['client', 'address', 'seen (s)', 'server', 'connects', 'sent', 'received'],
@@ -93,14 +96,14 @@ export const lookingCommands: readonly Command[] = [
         throw new CommandError('expected SRC[:PORT] DST[:PORT] [tcp|udp] (pen returns directly)');
       const address = client === undefined ? undefined : parseIp(client);
       if (client !== undefined && !address) throw new CommandError(`${quoted(client)} is no IP address`);
-      const explanation = explain(service.published, service.dataPlane, service.monotonicMs(), address);
+      const explanation = await explain(service.published, service.dataPlane, service.monotonicMs(), address);
       return json ? jsonReply(explanation) : explanationText(explanation);
     },
   }),
 ];
 
 function explainServer(service: Service, slot: number, json: boolean): string {
-  const row = service.serverStatistics().find(({ server }) => server === slot);
+  const row = service.serverAt(slot);
   if (!row) throw new CommandError(`there is no server ${slot}`);
   const events = service.observer.events.since(0).filter((event) => event.server === slot);
   if (json) return jsonReply({ ...row, events });

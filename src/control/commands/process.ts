@@ -1,6 +1,6 @@
 /** The process itself: its number, its status page, its end. */
 import { anything, asJson } from '../argument.js';
-import { action, type Command, jsonReply, setting } from '../command.js';
+import { action, type Command, jsonList, setting } from '../command.js';
 import { statisticsPage } from '../statistics-page.js';
 
 export const processCommands: readonly Command[] = [
@@ -27,9 +27,10 @@ export const processCommands: readonly Command[] = [
     arguments: [asJson],
     section: 'Looking',
     help: 'the status page, HTML; with --json the balancer as a whole and its servers',
-    run({ service }, json) {
-      if (json) return jsonReply({ ...service.summary(), servers: service.serverStatistics() });
-      return statisticsPage(service.statistics());
+    async run({ service }, json) {
+      if (!json) return statisticsPage(await service.statistics());
+      const servers = await jsonList(service.serverStatistics());
+      return `${JSON.stringify(service.summary()).slice(0, -1)},"servers":${servers}}\n`;
     },
   }),
   ...['block', 'delayed_forward'].flatMap((name) => [

@@ -21,7 +21,7 @@ import {
   takeWord,
   word,
 } from '../argument.js';
-import { action, type Command, jsonReply, type SettingContext, setting } from '../command.js';
+import { action, type Command, jsonList, type SettingContext, setting } from '../command.js';
 import { isUnspecified } from '../draft.js';
 import { CommandError, quoted } from '../errors.js';
 import { resolveHost, resolvePort, resolveServer, unixEndpoint } from '../resolve.js';
@@ -131,8 +131,8 @@ export const serverCommands: readonly Command[] = [
     arguments: [asJson],
     section: 'Looking',
     help: 'the server table: addresses, connections, limits, bytes sent and received',
-    run({ service }, json) {
-      if (json) return jsonReply(service.serverStatistics());
+    async run({ service }, json) {
+      if (json) return `${await jsonList(service.serverStatistics())}\n`;
       const { state } = service;
       const line = ({ endpoint, max, hard, weight, prio }: ServerSpec, slot: number) =>
         `${slot} addr ${hostOf(endpoint)} port ${endpoint?.kind === 'ip' ? endpoint.port : 0}` +
