@@ -1,5 +1,5 @@
 /** The two charts: new connections stacked by server, and bytes both ways. */
-import { byId, bytes, clock, make, rate } from './format.js';
+import { byId, bytes, clock, make, rate, setText } from './format.js';
 import { read } from './stream.js';
 import uPlot from './uplot.js';
 
@@ -29,6 +29,7 @@ export class Charts {
   /** @type {Series} */
   #series = { times: [], sent: [], received: [], servers: [] };
   #seconds = 300;
+  #what = 'connections';
   /** Frames since the last point, where a point stands for several. */
   #frames = 0;
   /** @type {string[]} */
@@ -60,8 +61,14 @@ export class Charts {
     this.#draw();
   }
 
-  /** @param {Series} point one point of each @param {{ server: number | string, address: string }[]} servers */
-  add(point, servers) {
+  /**
+   * @param {Series} point one point of each
+   * @param {{ server: number | string, address: string }[]} servers
+   * @param {string} what they count
+   */
+  add(point, servers, what) {
+    this.#what = what;
+    setText(byId('connects-title'), `New ${what}`);
     const names = servers
       .filter(({ server }) => typeof server === 'number')
       .map(({ server, address }) => `${server} ${address}`);
@@ -162,6 +169,7 @@ export class Charts {
           {
             ...axis,
             grid: { show: false },
+            size: 28,
             space: 80,
             values: (_, times) => times.map((time) => clock(time * 1000).slice(0, this.#seconds > 600 ? 5 : 8)),
           },
@@ -198,7 +206,7 @@ export class Charts {
     byId(isConnects ? 'connects-readout' : 'bytes-readout').replaceChildren(
       ...parts.map(([color, text]) => make('span', {}, make('span', { class: 'swatch', 'data-color': color }), text)),
     );
-    const what = isConnects ? 'New connections per second by server' : 'Bytes per second';
+    const what = isConnects ? `New ${this.#what} per second by server` : 'Bytes per second';
     byId(isConnects ? 'connects' : 'bytes').setAttribute(
       'aria-label',
       `${what} at ${clock(time * 1000)}: ${parts.map(([, text]) => text).join(', ')}`,

@@ -3,6 +3,8 @@ import { act } from './actions.js';
 import { Charts } from './charts.js';
 import { Events } from './events.js';
 import { byId, bytes, count, duration, make, rate, setText } from './format.js';
+import { Frames } from './frames.js';
+import { Losses } from './losses.js';
 import { Servers } from './servers.js';
 import { follow } from './stream.js';
 import { Tables } from './tables.js';
@@ -11,6 +13,8 @@ const THEMES = ['auto', 'light', 'dark'];
 
 const charts = new Charts();
 const servers = new Servers(act);
+const frames = new Frames();
+const losses = new Losses();
 const events = new Events();
 new Tables();
 setUpTheme();
@@ -21,7 +25,7 @@ void follow(show, (state) => {
 });
 
 /** @param {any} frame */
-function show({ summary, servers: rows, point, events: news }) {
+function show({ summary, counts, servers: rows, point, events: news }) {
   setText(byId('where'), summary.listen);
   document.title = `Pen ${summary.listen}`;
   showFacts([
@@ -29,37 +33,58 @@ function show({ summary, servers: rows, point, events: news }) {
       'Selection',
       `${summary.algorithm}${summary.tracking ? ', clients tracked' : ''}${summary.stubborn ? ', stubborn' : ''}`,
     ],
-    ['Engine', `${summary.engine}, ${summary.threads} ${summary.threads === 1 ? 'thread' : 'threads'}`],
+    [
+      'Engine',
+      summary.engine +
+        (summary.threads > 0 ? `, ${summary.threads} ${summary.threads === 1 ? 'thread' : 'threads'}` : ''),
+    ],
     ['Running for', duration(summary.uptimeSec)],
     ['Version', summary.version],
   ]);
-  servers.show(rows, summary.timeMs);
-  charts.add(point, rows);
+  servers.show(rows, counts, summary.timeMs);
+  const direct = frames.show(rows, summary.timeMs);
+  const lost = losses.show(summary);
+  charts.add(point, rows, direct ? 'flows' : 'connections');
   events.add(news);
-  showTiles(summary, point);
+  showTiles(direct ? frameTiles(direct, point, lost) : proxyTiles(summary, point));
 }
 
-/** @param {any} summary @param {any} point */
-function showTiles(summary, point) {
-  const now = (/** @type {string} */ name) => point[name]?.[0] ?? 0;
-  const { denied, no_server: unserved, full } = summary.refusals;
-  const failed = now('failed');
-  /** @type {[label: string, value: string, unit: string, note: string, mood?: string][]} */
-  const tiles = [
+/** @typedef {[label: string, value: string, unit: string, note: string, mood?: 'bad' | 'plain']} Tile */
+
+/** @param {any} point @param {string} name */
+function last(point, name) {
+  return point[name]?.[0] ?? 0;
+}
+
+/** @param {any} summary @param {any} point @returns {Tile[]} */
+function proxyTiles(summary, point) {
+  const refused = Object.values(summary.refusals).reduce((sum, each) => sum + each, 0);
+  const failed = last(point, 'failed');
+  return [
     ['Connections', count(summary.connections), '', `of at most ${count(summary.connectionsMax)}`],
-    ['New connections', rate(now('accepted')), '/s', `${count(summary.accepted)} so far`],
-    ['To clients', ...split(now('received')), 'from servers'],
-    ['To servers', ...split(now('sent')), 'from clients'],
-    [
-      'Failed connects',
-      rate(failed),
-      '/s',
-      `${count(denied + unserved + full)} clients turned away`,
-      failed > 0 ? 'bad' : 'plain',
-    ],
+    ['New connections', rate(last(point, 'accepted')), '/s', `${count(summary.accepted)} so far`],
+    ['To clients', ...split(last(point, 'received')), 'from servers'],
+    ['To servers', ...split(last(point, 'sent')), 'from clients'],
+    ['Failed connects', rate(failed), '/s', `${count(refused)} clients turned away`, failed > 0 ? 'bad' : 'plain'],
     ['Clients', count(summary.clients), '', `of at most ${count(summary.clientsMax)}`],
   ];
+}
+
+/** @param {{ packets: number, answering: number, all: number }} direct @param {any} point @param {number} lost @returns {Tile[]} */
+function frameTiles({ packets, answering, all }, point, lost) {
+  return [
+    ['Packets', rate(packets), '/s', 'sent on to servers'],
+    ['New flows', rate(last(point, 'accepted')), '/s', 'began or moved'],
+    ['To servers', ...split(last(point, 'sent')), 'answers go straight to clients'],
+    ['Dropped', rate(lost), '/s', 'reasons stand below', lost > 0 ? 'bad' : 'plain'],
+    ['Answering', count(answering), '', `of ${count(all)} servers`, answering < all ? 'bad' : 'plain'],
+  ];
+}
+
+/** @param {Tile[]} tiles */
+function showTiles(tiles) {
   const box = byId('tiles');
+  while (box.children.length > tiles.length) box.lastElementChild?.remove();
   for (const [at, [label, value, unit, note, mood = 'plain']] of tiles.entries()) {
     const tile = box.children[at] ?? box.appendChild(makeTile());
     const [title, number, below] = /** @type {HTMLElement[]} */ ([...tile.children]);

@@ -1,9 +1,12 @@
 /** The table of servers. Rows stay the same elements from frame to frame, so that focus and selection stay where they are. */
 import { colorOf } from './charts.js';
-import { byId, bytes, count, make, rate, setText } from './format.js';
+import { byId, bytes, count, duration, make, rate, setText } from './format.js';
+import { Rates } from './rates.js';
 
-/** Seconds over which shares and rates are taken: short enough to see a failure, long enough to be calm. */
-const WINDOW_MS = 5000;
+/** Rows drawn; the search finds the others. */
+const ROWS = 100;
+/** With fewer there is nothing to search for. */
+const FEW = 12;
 
 /**
  * @typedef {object} Server
@@ -18,20 +21,21 @@ const WINDOW_MS = 5000;
  * @property {number} failed
  * @property {number} bytesSent
  * @property {number} bytesReceived
- * @property {number} [packets] sent on to it, with direct server return
- * @property {string} [mac]
+ * @property {number} connectMs what its connects took, all together
+ * @property {{ mac: string, packets: number }} [direct] with direct server return
  * @property {{ error: string, agoSec: number }} [lastFailure]
- *
- * @typedef {{ timeMs: number, servers: Map<number | string, Server> }} Moment
  */
+
+/** @typedef {{ connects: number, sent: number, received: number, packets: number, connectMs: number | undefined }} Now */
 
 export class Servers {
   /** @type {Map<string, HTMLTableRowElement>} */
   #rows = new Map();
-  /** @type {Moment[]} */
-  #moments = [];
+  /** @type {Rates<number | string>} */
+  #rates = new Rates();
   /** @type {Server[]} */
   #servers = [];
+  #counts = { servers: 0, up: 0 };
 
   /** @param {(action: string, server: Server) => void} act */
   constructor(act) {
@@ -40,31 +44,37 @@ export class Servers {
       const server = this.#servers.find((one) => String(one.server) === button?.dataset.server);
       if (button?.dataset.action && server) act(button.dataset.action, server);
     });
+    byId('servers-search').addEventListener('input', () => this.#draw());
   }
 
-  /** @param {Server[]} servers @param {number} timeMs */
-  show(servers, timeMs) {
+  /** @param {Server[]} servers @param {{ servers: number, up: number }} counts of all there are @param {number} timeMs */
+  show(servers, counts, timeMs) {
     this.#servers = servers;
-    this.#moments.push({ timeMs, servers: new Map(servers.map((one) => [one.server, one])) });
-    while (this.#moments.length > 2 && timeMs - /** @type {Moment} */ (this.#moments[0]).timeMs > WINDOW_MS)
-      this.#moments.shift();
-    const rates = new Map(servers.map((one) => [one.server, this.#rates(one, timeMs)]));
-    const all = [...rates.values()].reduce((sum, { connects }) => sum + connects, 0);
+    this.#counts = counts;
+    this.#rates.add(timeMs, new Map(servers.map((one) => [one.server, countsOf(one)])));
+    this.#draw();
+  }
+
+  #draw() {
+    const servers = this.#servers;
+    const all = servers.reduce((sum, { server }) => sum + this.#rates.of(server, 'connects'), 0);
     const open = servers.reduce((sum, one) => sum + one.connections, 0);
+    const text = /** @type {HTMLInputElement} */ (byId('servers-search')).value.trim().toLowerCase();
+    const wanted = text === '' ? servers : servers.filter((one) => isLike(one, text));
+    const shown = wanted.slice(0, ROWS);
     const body = byId('server-rows');
     const seen = new Set();
-    for (const server of servers) {
+    for (const [place, server] of shown.entries()) {
       const key = String(server.server);
       seen.add(key);
       let row = this.#rows.get(key);
       if (!row) {
         row = makeRow(server);
         this.#rows.set(key, row);
-        body.append(row);
       }
-      const now = /** @type {{ connects: number, sent: number, received: number, packets: number }} */ (
-        rates.get(server.server)
-      );
+      // Only what stands elsewhere is moved: moving takes the focus.
+      if (body.children[place] !== row) body.insertBefore(row, body.children[place] ?? null);
+      const now = this.#now(server.server);
       // Long sessions: where nothing new comes, the share is that of what is open.
       const share = all > 0 ? now.connects / all : open > 0 ? server.connections / open : 0;
       fillRow(row, server, now, share);
@@ -74,25 +84,45 @@ export class Servers {
       row.remove();
       this.#rows.delete(key);
     }
-    const up = servers.filter((one) => one.state === 'up').length;
-    setText(byId('servers-summary'), `${up} of ${servers.length} take connections`);
+    this.#say(wanted.length, shown.length);
   }
 
-  /** A second's worth over the window. @param {Server} server @param {number} timeMs */
-  #rates(server, timeMs) {
-    const first = this.#moments.find((moment) => moment.servers.has(server.server));
-    const before = first?.servers.get(server.server);
-    const seconds = first ? (timeMs - first.timeMs) / 1000 : 0;
-    if (!before || seconds <= 0) return { connects: 0, sent: 0, received: 0, packets: 0 };
-    const each = (/** @type {'connects' | 'bytesSent' | 'bytesReceived' | 'packets'} */ key) =>
-      Math.max(0, (server[key] ?? 0) - (before[key] ?? 0)) / seconds;
+  /** @param {number} wanted @param {number} shown */
+  #say(wanted, shown) {
+    const { servers: all, up } = this.#counts;
+    setText(byId('servers-summary'), `${count(up)} of ${count(all)} take connections`);
+    byId('servers-filter').hidden = all <= FEW;
+    const isCut = shown < wanted || this.#servers.length < all;
+    const note =
+      wanted === 0 && all > 0
+        ? 'No server like that.'
+        : isCut
+          ? `${count(shown)} of ${count(all)} are shown, those that are not well first; search for others.`
+          : '';
+    setText(byId('servers-note'), note);
+  }
+
+  /** @param {number | string} server @returns {Now} */
+  #now(server) {
+    const connects = this.#rates.grown(server, 'connects');
     return {
-      connects: each('connects'),
-      sent: each('bytesSent'),
-      received: each('bytesReceived'),
-      packets: each('packets'),
+      connects: this.#rates.of(server, 'connects'),
+      sent: this.#rates.of(server, 'sent'),
+      received: this.#rates.of(server, 'received'),
+      packets: this.#rates.of(server, 'packets'),
+      connectMs: connects > 0 ? this.#rates.grown(server, 'connectMs') / connects : undefined,
     };
   }
+}
+
+/** @param {Server} server */
+function countsOf({ connects, bytesSent, bytesReceived, direct, connectMs }) {
+  return { connects, sent: bytesSent, received: bytesReceived, packets: direct?.packets ?? 0, connectMs };
+}
+
+/** @param {Server} server @param {string} text */
+function isLike({ server, address, state }, text) {
+  return address.includes(text) || state.startsWith(text) || String(server) === text;
 }
 
 /** @param {Server} server */
@@ -135,6 +165,7 @@ function makeRow(server) {
     ),
     cell('Connections'),
     cell('New/s'),
+    cell('Connect time'),
     cell('To / from, per second', 'traffic'),
     cell('Failed connects'),
     cell('Weight'),
@@ -145,13 +176,14 @@ function makeRow(server) {
 /**
  * @param {HTMLTableRowElement} row
  * @param {Server} server
- * @param {{ connects: number, sent: number, received: number, packets: number }} now
+ * @param {Now} now
  * @param {number} share
  */
 function fillRow(row, server, now, share) {
-  const [name, state, shares, connections, fresh, traffic, failed, weight, actions] =
-    /** @type {HTMLTableCellElement[]} */ ([...row.cells]);
-  if (!name || !state || !shares || !connections || !fresh || !traffic || !failed || !weight || !actions) return;
+  const cells = /** @type {HTMLTableCellElement[]} */ ([...row.cells]);
+  const [name, state, shares, connections, fresh, connecting, traffic, failed, weight, actions] = cells;
+  if (!name || !state || !shares || !connections || !fresh || !connecting) return;
+  if (!traffic || !failed || !weight || !actions) return;
   const [, title, address] = /** @type {HTMLElement[]} */ ([...name.children]);
   if (title) setText(title, String(server.server));
   if (address) setText(address, server.address);
@@ -159,13 +191,13 @@ function fillRow(row, server, now, share) {
   pill.dataset.state = server.state;
   setText(pill, server.state === 'blacklisted' ? `blacklisted ${server.blacklistedSec} s` : server.state);
   const { lastFailure } = server;
-  const mac = server.mac ? `answers as ${server.mac}` : '';
-  pill.title = lastFailure ? `last failure: ${lastFailure.error}, ${lastFailure.agoSec} s ago` : mac;
+  pill.title = lastFailure ? `last failure: ${lastFailure.error}, ${duration(lastFailure.agoSec)} ago` : '';
   const meter = /** @type {HTMLMeterElement} */ (shares.querySelector('meter'));
   meter.value = share;
   setText(/** @type {Element} */ (meter.nextElementSibling), `${Math.round(share * 100)} %`);
   setText(connections, load(server, now.packets));
   setText(fresh, rate(now.connects));
+  setText(connecting, now.connectMs === undefined || server.direct ? 'none' : `${rate(now.connectMs)} ms`);
   setText(traffic, `${bytes(now.sent)} / ${bytes(now.received)}`);
   setText(failed, count(server.failed));
   setText(weight, count(server.weight));
@@ -178,7 +210,7 @@ function fillRow(row, server, now, share) {
 
 /** Connections, or packets a second where frames are sent on and there are none. @param {Server} server @param {number} packets */
 function load(server, packets) {
-  if (server.packets !== undefined) return `${rate(packets)} packets/s`;
+  if (server.direct) return `${rate(packets)} packets/s`;
   return server.max > 0 ? `${count(server.connections)} of ${count(server.max)}` : count(server.connections);
 }
 

@@ -3,13 +3,15 @@ import { byId, bytes, count, duration, make, setText } from './format.js';
 import { read } from './stream.js';
 
 const EVERY_MS = 2000;
+/** An answer that took a second is asked for again after ten. */
+const PATIENCE = 10;
 /** Rows drawn; the search finds the others. */
 const ROWS = 200;
 
 /** @type {Record<string, { titles: string[], cells: (row: any) => (string | number)[], numbers: number }>} */
 const kinds = {
   clients: {
-    titles: ['Address', 'Server', 'Seen', 'Connects', 'Sent', 'Received'],
+    titles: ['Address', 'Server', 'Seen', 'Connects', 'To client', 'From client'],
     cells: ({ address, server, agoSec, connects, bytesSent, bytesReceived }) => [
       address,
       server < 0 ? 'none' : server,
@@ -37,6 +39,9 @@ export class Tables {
   #kind = 'clients';
   /** Answers that come after another question was asked are not shown. */
   #asked = 0;
+  #isWaiting = false;
+  /** A search through very many clients takes pen a while, so it is not asked for all the time. */
+  #againMs = 0;
 
   constructor() {
     const tabs = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[role=tab]')]);
@@ -51,7 +56,7 @@ export class Tables {
     }
     byId('search').addEventListener('input', () => void this.#ask());
     setInterval(() => {
-      if (!document.hidden) void this.#ask();
+      if (!document.hidden && !this.#isWaiting && performance.now() >= this.#againMs) void this.#ask();
     }, EVERY_MS);
     this.#head();
     void this.#ask();
@@ -88,12 +93,18 @@ export class Tables {
     const asked = this.#asked;
     const text = /** @type {HTMLInputElement} */ (byId('search')).value.trim();
     const query = /^[^\s#]+$/.test(text) ? `?argument=${encodeURIComponent(text)}` : '';
+    const startMs = performance.now();
+    this.#isWaiting = true;
     try {
       const rows = await read(`api/v1/${kind}${query}`);
       if (asked === this.#asked) this.#show(rows, text);
-    } catch {
-      // The line at the top says that pen does not answer.
+    } catch (error) {
+      // Where pen does not answer at all, the line at the top says so too.
+      if (asked === this.#asked) setText(byId('who-note'), /** @type {Error} */ (error).message);
     }
+    if (asked !== this.#asked) return;
+    this.#isWaiting = false;
+    this.#againMs = performance.now() + PATIENCE * (performance.now() - startMs);
   }
 
   /** @param {any[]} rows @param {string} text */

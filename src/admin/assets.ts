@@ -24,6 +24,9 @@ const own = [
   'servers.js',
   'actions.js',
   'events.js',
+  'frames.js',
+  'losses.js',
+  'rates.js',
   'format.js',
   'icon.svg',
 ];

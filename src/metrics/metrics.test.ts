@@ -64,14 +64,7 @@ test('Metrics shows no empty row, and text from outside only as a label value', 
 test('promtool finds nothing to mend', { skip: !promtool && 'no promtool here (Debian: prometheus)' }, async (t) => {
   const { service } = await startedService(t);
   const checked = spawnSync('promtool', ['check', 'metrics'], { input: await new Metrics(service).read() });
-  const complaints = checked.stdout.toString() + checked.stderr.toString();
-  assert.equal(
-    complaints
-      .split('\n')
-      .filter((line) => line.includes('pen_'))
-      .join('\n'),
-    '',
-  );
+  assert.equal(`${checked.stdout}${checked.stderr}`, '');
 });
 
 /** As with direct server return: server 0 answers on its link, server 1 does not. */
