@@ -539,7 +539,7 @@ export class Service {
 
   #blacklist(seconds: ReadonlyMap<number, number>): void {
     const now = this.monotonicMs();
-    for (const [slot, sec] of seconds) this.state.setBlacklistedUntil(slot, sec === 0 ? 0 : now + sec * 1000);
+    for (const [slot, sec] of seconds) this.state.setBlacklistedUntil(slot, sec === 0 ? 0 : now + sec * 1000, true);
   }
 
   /** The data plane with its tables as they are now: those of the kernel are copied first. */

@@ -2,8 +2,10 @@
  * What has been learnt about servers, shared by all threads and kept when the configuration changes. A server
  * has a record of 64 bytes, a cache line, so that threads busy with different servers do not disturb each other:
  *
- *   cell  0 connections   1 connects pending   2 blacklisted (0 or 1)   3 turn of its group
+ *   cell  0 connections   1 connects pending   2 blacklisted (0, 1, 2)   3 turn of its group
  *   cells 4-5 blacklisted until (64-bit)       6-7 sent   8-9 received   10-11 connects   12-13 failures   14 draining
+ *
+ * Blacklisted is 1 for a server that failed, 2 for one that an operator has taken out.
  *
  * Reserved for MAX_SERVERS and the two servers outside the table; memory is committed when it is touched.
  */
@@ -22,6 +24,9 @@ const RECORD_BYTES = 64;
 const CELLS = RECORD_BYTES / 4;
 const PENDING = 1;
 const BLACKLISTED = 2;
+/** Values of BLACKLISTED. */
+const FAILED = 1;
+const ORDERED = 2;
 const TURN = 3;
 const DRAINING = 14;
 
@@ -93,10 +98,16 @@ export class ServerState {
     return Number(Atomics.load(this.#longs, slot * LONGS + UNTIL));
   }
 
-  setBlacklistedUntil(slot: number, ms: number): void {
+  /** `isOrdered`: by an operator, so that no success takes it back before its time. 0 ms: not any more. */
+  setBlacklistedUntil(slot: number, ms: number, isOrdered = false): void {
     if (ms > 0) Atomics.store(this.#longs, slot * LONGS + UNTIL, BigInt(Math.ceil(ms)));
     // After the time: who sees the flag sees the time that belongs to it.
-    Atomics.store(this.#cells, slot * CELLS + BLACKLISTED, ms > 0 ? 1 : 0);
+    Atomics.store(this.#cells, slot * CELLS + BLACKLISTED, ms > 0 ? (isOrdered ? ORDERED : FAILED) : 0);
+  }
+
+  /** It is, or was until its time was over, blacklisted by an operator. */
+  isOrderedOut(slot: number): boolean {
+    return Atomics.load(this.#cells, slot * CELLS + BLACKLISTED) === ORDERED;
   }
 
   /** An operator has it take no new connection, not even of a returning client. */

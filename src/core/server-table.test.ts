@@ -74,9 +74,24 @@ test('ServerTable blacklists for the time set when a connect fails, and a succes
   table.failed(0, 1000);
   assert.deepEqual([takes(table, 0, 30_999), takes(table, 0, 31_000), takes(table, 1, 1000)], [false, true, true]);
   assert.equal(table.takes(0, client, true, true, 5000), false, 'nor for Unix and returning clients');
-  table.succeeded(0);
+  table.succeeded(0, 1001);
   assert.equal(takes(table, 0, 1001), true);
   assert.deepEqual([table.state.failures(0), table.state.connects(0)], [1, 1]);
+});
+
+test('ServerTable leaves a server out that an operator has taken out, though a connect of before succeeds', () => {
+  const table = tableOf(row(2), { blacklistSec: 30 });
+  table.state.setBlacklistedUntil(0, 21_000, true);
+  table.succeeded(0, 1001);
+  assert.equal(takes(table, 0, 1001), false);
+  table.failed(0, 2000);
+  table.succeeded(0, 2001);
+  assert.deepEqual([takes(table, 0, 31_999), takes(table, 0, 32_000)], [false, true]);
+  table.succeeded(0, 32_000);
+  assert.equal(table.state.blacklistedUntil(0), 0);
+  table.failed(0, 33_000);
+  table.succeeded(0, 33_001);
+  assert.equal(takes(table, 0, 33_001), true, 'what came after the order is no order');
 });
 
 test('ServerTable blacklists nobody when blacklistSec is 0, and never shortens a blacklisting', () => {

@@ -136,12 +136,18 @@ export class ServerTable {
     this.state.addFailure(slot);
     const until = nowMs + this.#configuration.settings.blacklistSec * 1000;
     // An operator's longer blacklisting stands.
-    if (until > Math.max(nowMs, this.state.blacklistedUntil(slot))) this.state.setBlacklistedUntil(slot, until);
+    const listedMs = this.state.blacklistedUntil(slot);
+    if (until > Math.max(nowMs, listedMs)) {
+      this.state.setBlacklistedUntil(slot, until, listedMs > nowMs && this.state.isOrderedOut(slot));
+    }
   }
 
-  succeeded(slot: number): void {
+  succeeded(slot: number, nowMs: number): void {
     this.state.addConnect(slot);
-    if (this.state.blacklistedUntil(slot) !== 0) this.state.setBlacklistedUntil(slot, 0);
+    const until = this.state.blacklistedUntil(slot);
+    if (until === 0) return;
+    // A connect that was under way when an operator took the server out does not bring it back.
+    if (until <= nowMs || !this.state.isOrderedOut(slot)) this.state.setBlacklistedUntil(slot, 0);
   }
 
   /** Failure or an operator keeps new connections from it. */

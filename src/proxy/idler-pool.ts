@@ -91,7 +91,7 @@ export class IdlerPool {
       this.#servers.failed(server, nowMs);
       return;
     }
-    this.#servers.succeeded(server);
+    this.#servers.succeeded(server, nowMs);
     this.#ready.push(row);
     this.#table.idlers = this.#ready.length;
     this.#engine.receive(this.#table.serverSocket[row]);

@@ -470,7 +470,7 @@ export class TcpProxy implements TlsHandler, Orders {
   #connectSucceeded(connection: number): void {
     const server = this.#table.server[connection];
     this.#servers.settled(server);
-    this.#servers.succeeded(server);
+    this.#servers.succeeded(server, this.#engine.now());
     this.#state.meters.connected(server, this.#engine.now() - this.#table.sinceMs[connection]);
     const settings = this.#settings;
     if (settings.tcpNodelay || settings.keepalive) {
