@@ -5,6 +5,9 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { AdminServer } from '../../src/admin/admin-server.js';
+import { startedService } from '../../src/control/control.suite.js';
+import { formatEndpoint } from '../../src/core/address.js';
 import { backend } from '../support/backend.js';
 import { browser, needsBrowser, openPage } from '../support/browser.js';
 import { get } from '../support/client.js';
@@ -215,4 +218,63 @@ test('the page says when pen does not answer, and goes on when it does again', n
   await page.locator('.pulse[data-state=lost]').waitFor();
   await until('the port is free', async () => (await balancer.ask(`admin ${port}`)).endsWith(port));
   await page.locator('.pulse[data-state=live]').waitFor();
+});
+
+test('of many servers a hundred are shown, those in trouble first, and others are found', needsBrowser, async (t) => {
+  const { balancer, address } = await scene(t);
+  const file = join(scratch(t), 'many');
+  const lines = Array.from({ length: 300 }, (_, n) => `server ${n + 2} address 127.9.0.${n % 250} port ${n + 1}`);
+  writeFileSync(file, `${lines.join('\n')}\nserver 255 blacklist 600\n`);
+  await balancer.ask(`include ${file}`);
+  const page = await openPage(t, await browser(t), address);
+  const rows = page.locator('#server-rows tr');
+  await page.getByText('100 of 302 are shown').waitFor();
+  assert.equal(await rows.count(), 100);
+  await page.locator('#servers-search').fill('127.9.0.3:254');
+  await until('the search', async () => (await rows.count()) === 1);
+  assert.match((await rows.textContent()) ?? '', /255.*blacklisted/);
+  await page.locator('#servers-search').fill('nobody');
+  await page.getByText('No server like that.').waitFor();
+});
+
+test('what looks like markup is text', needsBrowser, async (t) => {
+  const { balancer, address } = await scene(t);
+  const path = '/tmp/<img/src=x/onerror=alert(1)>';
+  await balancer.ask(`server 2 address ${path}`);
+  const page = await openPage(t, await browser(t), address);
+  await page.locator('#server-rows').getByText(path).waitFor();
+  await page.locator('#events').getByText(path).first().waitFor();
+  assert.equal(await page.locator('main img').count(), 0);
+});
+
+test('direct server return: who answers, what it is sent, what was dropped', needsBrowser, async (t) => {
+  const { service, plane, clock } = await startedService(
+    t,
+    { commands: [{ option: '-O', line: 'admin 0' }] },
+    { openAdmin: (endpoint, about) => AdminServer.listen(endpoint, about) },
+  );
+  let packets = 0;
+  const real = (server: number, mac: string) => ({
+    ...{ server, address: [0, 0, 0xffff, 0x7f000001] as const, mac, state: mac ? 'in-service' : 'silent' },
+    ...{ slots: mac ? 65_537 : 0, packets: mac ? packets : 0, bytes: packets * 60, flows: 5 },
+  });
+  const reals = () => [real(0, '02:00:00:00:00:01'), real(1, '')];
+  const drops = () => [['noServer', packets]] as const;
+  Object.assign(plane, { engine: 'xdp', drops, frames: { reals, describe: async () => '', explain: () => '' } });
+  const growing = setInterval(() => {
+    packets += 1000;
+    clock.monotonicMs += 20;
+    clock.wallMs += 20;
+  }, 20);
+  atEnd(t, () => clearInterval(growing));
+  assert(service.adminEndpoint);
+  const page = await openPage(t, await browser(t), `http://${formatEndpoint(service.adminEndpoint)}/`);
+  const rows = page.locator('#frames-rows tr');
+  await rows.nth(0).getByText('02:00:00:00:00:01').waitFor();
+  await rows.nth(0).getByText('65.5 k (100 %)').waitFor();
+  await rows.nth(1).getByText('no answer').waitFor();
+  await hasState(page, 1, 'silent');
+  await page.locator('#losses').getByText('dropped: noServer').waitFor();
+  const perSecond = async () => (await rows.nth(0).locator('td').nth(3).textContent()) ?? '';
+  await until('packets a second', async () => (await perSecond()) === '50.0 k');
 });
