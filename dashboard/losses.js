@@ -1,4 +1,4 @@
-/** Clients turned away, and datagrams or packets dropped, by reason. Reasons that never came up are not shown. */
+/** Clients turned away, datagrams or packets dropped, and lines of the log lost, by reason. Reasons that never came up are not shown. */
 import { byId, count, make, rate, setText } from './format.js';
 import { Rates } from './rates.js';
 
@@ -6,11 +6,12 @@ export class Losses {
   /** @type {Rates<string>} */
   #rates = new Rates();
 
-  /** @param {{ timeMs: number, refusals: Record<string, number>, drops: Record<string, number> }} summary @returns {number} of both a second */
-  show({ timeMs, refusals, drops }) {
+  /** @param {{ timeMs: number, refusals: Record<string, number>, drops: Record<string, number>, logLost: number }} summary @returns {number} a second */
+  show({ timeMs, refusals, drops, logLost }) {
     const reasons = [
       ...Object.entries(refusals).map(([reason, total]) => ({ key: `turned away: ${reason}`, total })),
       ...Object.entries(drops).map(([reason, total]) => ({ key: `dropped: ${reason}`, total })),
+      { key: 'lines of the log lost', total: logLost },
     ].filter(({ total }) => total > 0);
     this.#rates.add(timeMs, new Map(reasons.map(({ key, total }) => [key, { total }])));
     const list = byId('losses');

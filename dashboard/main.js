@@ -1,5 +1,6 @@
 /** The dashboard: a frame a second comes in, the parts of the page show it. */
 import { act } from './actions.js';
+import { Certificates } from './certificates.js';
 import { Charts } from './charts.js';
 import { Events } from './events.js';
 import { byId, bytes, count, duration, make, rate, setText } from './format.js';
@@ -15,6 +16,7 @@ const charts = new Charts();
 const servers = new Servers(act);
 const frames = new Frames();
 const losses = new Losses();
+const certificates = new Certificates();
 const events = new Events();
 new Tables();
 setUpTheme();
@@ -44,6 +46,7 @@ function show({ summary, counts, servers: rows, point, events: news }) {
   servers.show(rows, counts, summary.timeMs);
   const direct = frames.show(rows, summary.timeMs);
   const lost = losses.show(summary);
+  certificates.show(summary.tls, summary.timeMs);
   charts.add(point, rows, direct ? 'flows' : 'connections');
   events.add(news);
   showTiles(direct ? frameTiles(direct, point, lost) : proxyTiles(summary, point));

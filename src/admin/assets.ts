@@ -19,6 +19,7 @@ const own = [
   'style.css',
   'main.js',
   'stream.js',
+  'certificates.js',
   'charts.js',
   'tables.js',
   'servers.js',

@@ -554,7 +554,14 @@ export class Service {
 
   #moment(): Moment {
     const { version, wallMs } = this.#options;
-    return { monotonicMs: this.monotonicMs(), wallMs: wallMs(), startedMs: this.#startedMs, version };
+    return {
+      monotonicMs: this.monotonicMs(),
+      wallMs: wallMs(),
+      startedMs: this.#startedMs,
+      version,
+      certificates: this.certificates,
+      logLost: this.#log.lost,
+    };
   }
 
   /** Tables in use never shrink. */

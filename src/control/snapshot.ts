@@ -7,6 +7,8 @@ import { STATE } from '../proxy/connection-table.js';
 import type { ConnectionSnapshot, DataPlane, RealSnapshot } from '../proxy/data-plane.js';
 import { TRANSPARENCY } from '../proxy/transparency.js';
 import { errnoName } from '../sys/errno.js';
+import type { TlsCounts } from '../tls/counts.js';
+import type { CertificateReport } from '../tls/credential.js';
 import { hostOf } from './commands/servers.js';
 import { type Setup, takesTraffic } from './draft.js';
 import { collected } from './piecemeal.js';
@@ -20,6 +22,7 @@ import {
   type ServerStatistics,
   type Statistics,
   type Summary,
+  type TlsStatistics,
   type TransparencyStatistics,
 } from './statistics.js';
 
@@ -29,6 +32,8 @@ export interface Moment {
   /** When the balancer started, monotonic. */
   readonly startedMs: number;
   readonly version: string;
+  readonly certificates: readonly CertificateReport[];
+  readonly logLost: number;
 }
 
 type Reals = ReadonlyMap<ServerBrief['server'], RealSnapshot>;
@@ -68,7 +73,17 @@ export function takeSummary(setup: Setup, plane: DataPlane, moment: Moment): Sum
     refusals: meters.refusals(),
     transparency: settings.transparent === 'off' ? undefined : transparencyOf(plane),
     drops: Object.fromEntries(plane.drops()),
+    tls: tlsOf(plane.tlsCounts(), moment.certificates),
+    logLost: moment.logLost,
   };
+}
+
+function tlsOf(handshakes: TlsCounts, reports: readonly CertificateReport[]): TlsStatistics | undefined {
+  if (reports.length === 0 && Object.values(handshakes).every((count) => count === 0)) return undefined;
+  const certificates = reports.map(({ name, subject, keyType, expiresMs }) => {
+    return { name: name || 'default', subject, keyType, expiresMs };
+  });
+  return { handshakes, certificates };
 }
 
 function transparencyOf({ transparency }: DataPlane): TransparencyStatistics {

@@ -5,6 +5,7 @@
 import type { Cause, Ending, Refusal, Times } from '../core/meters.js';
 import type { RealSnapshot } from '../proxy/data-plane.js';
 import type { TransparencyCount } from '../proxy/transparency.js';
+import type { TlsCounts } from '../tls/counts.js';
 
 /**
  * `empty`: the row holds no server. `draining`: an operator lets it take no new connection. `blacklisted`: it failed, or
@@ -78,6 +79,20 @@ export interface ConnectionStatistics {
 /** How often it happened to a connection that should have come from its client's address. */
 export type TransparencyStatistics = Readonly<Record<TransparencyCount, number>>;
 
+/** Handshakes so far, and the certificates in use. */
+export interface TlsStatistics {
+  readonly handshakes: TlsCounts;
+  readonly certificates: readonly CertificateStatistics[];
+}
+
+export interface CertificateStatistics {
+  /** The server name that it is for, `default` for all others. */
+  readonly name: string;
+  readonly subject: string;
+  readonly keyType: string;
+  readonly expiresMs: number;
+}
+
 /** The balancer as a whole. */
 export interface Summary {
   readonly timeMs: number;
@@ -104,6 +119,10 @@ export interface Summary {
   readonly transparency: TransparencyStatistics | undefined;
   /** Datagrams, or frames, that were not passed on, by reason; empty for TCP. */
   readonly drops: Readonly<Record<string, number>>;
+  /** undefined where neither clients nor servers have TLS. */
+  readonly tls: TlsStatistics | undefined;
+  /** Lines of the log that found no room, because disk or host took them too slowly. */
+  readonly logLost: number;
 }
 
 export interface Statistics {

@@ -99,6 +99,25 @@ test('Metrics tells who answers and what was sent on with direct server return',
   );
 });
 
+test('Metrics tells handshakes and when certificates end', async (t) => {
+  const { service, plane } = await startedService(t);
+  const certificate = { name: '', subject: 'CN=pen "1"', keyType: 'ec', expiresMs: 1_800_000_000_000 };
+  Object.defineProperty(service, 'certificates', { value: [certificate] });
+  const counts = { full: 5, resumed: 4, failed: 3, toServers: 2, toServersResumed: 1, failedToServers: 7 };
+  plane.tlsCounts = () => counts;
+  const lines = String(await new Metrics(service).read()).split('\n');
+  for (const line of [
+    'pen_tls_handshakes_total{side="client",result="full"} 5',
+    'pen_tls_handshakes_total{side="client",result="failed"} 3',
+    'pen_tls_handshakes_total{side="server",result="resumed"} 1',
+    'pen_tls_handshakes_total{side="server",result="failed"} 7',
+    'pen_tls_certificate_expiry_timestamp_seconds{name="default",key="ec",subject="CN=pen \\"1\\""} 1800000000',
+    'pen_log_lines_lost_total 0',
+  ]) {
+    assert(lines.includes(line), line);
+  }
+});
+
 test('dashboard and alert rules ask for metrics that there are', async (t) => {
   const [proxy, direct] = [await startedService(t), await startedService(t)];
   returnDirectly(direct.plane);

@@ -52,6 +52,10 @@ export class Metrics {
     this.#addListener();
     this.#addWorkers();
     this.#addDrops();
+    this.#addTls();
+    this.#one('pen_log_lines_lost_total', 'counter', 'Lines of the log that found no room', () => [
+      { value: this.#summary.logLost },
+    ]);
   }
 
   get contentType(): string {
@@ -112,6 +116,26 @@ export class Metrics {
       () =>
         Object.entries(this.#summary.transparency ?? {}).map(([outcome, value]) => ({ labels: { outcome }, value })),
     );
+  }
+
+  #addTls(): void {
+    this.#one('pen_tls_handshakes_total', 'counter', 'TLS handshakes, by side and result', () => {
+      const { tls } = this.#summary;
+      if (!tls) return [];
+      const { full, resumed, failed, toServers, toServersResumed, failedToServers } = tls.handshakes;
+      const side = (name: string, counts: Readonly<Record<string, number>>) =>
+        Object.entries(counts).map(([result, value]) => ({ labels: { side: name, result }, value }));
+      return [
+        ...side('client', { full, resumed, failed }),
+        ...side('server', { full: toServers, resumed: toServersResumed, failed: failedToServers }),
+      ];
+    });
+    this.#one('pen_tls_certificate_expiry_timestamp_seconds', 'gauge', 'When a certificate in use ends', () => {
+      const { certificates = [] } = this.#summary.tls ?? {};
+      return certificates.map(({ name, keyType, subject, expiresMs }) => {
+        return { labels: { name, key: keyType, subject }, value: expiresMs / 1000 };
+      });
+    });
   }
 
   #addWorkers(): void {
