@@ -6,6 +6,7 @@ import { Agent, type ClientRequestArgs, type IncomingHttpHeaders, request } from
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { scratch, startedService } from '../control/control.suite.js';
 import { commands } from '../control/language.js';
 import type { Service } from '../control/service.js';
@@ -126,9 +127,11 @@ test('every command of penctl can be given over HTTP, with the reply that penctl
   }
 });
 
-test('docs/openapi.json is what the table gives (npm run build && node scripts/openapi.js)', () => {
+test('docs/openapi.json is what the table of commands gives', () => {
   const file = new URL('../../../docs/openapi.json', import.meta.url);
-  assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), openApiDocument());
+  // A difference of 7,000 lines would hide what to do.
+  const isCurrent = isDeepStrictEqual(JSON.parse(readFileSync(file, 'utf8')), openApiDocument());
+  assert(isCurrent, 'docs/openapi.json is out of date (npm run build && node scripts/openapi.js)');
 });
 
 type WrongRequest = readonly [name: string, command: string, body: unknown, status: number, error: RegExp];
