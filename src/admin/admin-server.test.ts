@@ -235,6 +235,21 @@ test('strangers who hold every connection shut nobody out who has the token', as
   assert.equal((await ask(port, '/api/v1/status', { headers })).status, 200, 'on another one');
 });
 
+test('who reads no answer and who looks on forever leave room for others', async (t) => {
+  const { port } = await admin(t);
+  const lazy = Array.from({ length: 40 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+  t.after(() => {
+    for (const socket of lazy) socket.destroy();
+  });
+  for (const socket of lazy) {
+    socket.write('GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+    socket.pause();
+  }
+  assert.equal((await ask(port, '/healthz')).status, 200);
+  assert.equal((await ask(port, '/api/v1/live')).status, 503);
+});
+
 test('Paced makes a thing once for all who ask at about the same time', async () => {
   let nowMs = 0;
   let made = 0;

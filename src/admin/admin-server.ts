@@ -82,7 +82,12 @@ export class AdminServer implements AdminDoor {
         connectionsCheckingInterval: Math.min(1000, limits.headerMs),
         keepAliveTimeout: 5_000,
       },
-      (request, response) => void this.#serve(request, response),
+      (request, response) => {
+        const { socket } = request;
+        visitors.count(socket, 1);
+        response.once('close', () => visitors.count(socket, -1));
+        void this.#serve(request, response);
+      },
     );
     this.#server.on('connection', (socket) => visitors.arrived(socket));
     this.#server.maxHeadersCount = 64;
