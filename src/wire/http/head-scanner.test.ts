@@ -109,6 +109,8 @@ const wrong: Readonly<Record<string, string>> = {
   'another coding': line('Transfer-Encoding: gzip'),
   'a list of codings': line('Transfer-Encoding: gzip, chunked'),
   'a coding that begins like chunked': line('Transfer-Encoding: chunkedx'),
+  'a tab behind a coding': line('Transfer-Encoding: chunked\t'),
+  'a tab behind a length': line('Content-Length: 5\t'),
   'a coding that is part of it': line('Transfer-Encoding: chunk'),
   'no coding': line('Transfer-Encoding:'),
   'a coding twice': line('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked'),

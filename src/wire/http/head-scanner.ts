@@ -316,10 +316,10 @@ export class HeadScanner {
   }
 }
 
-/** After a value that must not go on: blanks, then the end of the line. */
+/** After a value that must not go on: blanks, then the end of the line. Some (llhttp) take a tab for a part of it. */
 function ended(octet: number, state: number): number {
   if (octet === CR) return VALUE_LF;
-  return octet === SP || octet === HTAB ? state : WRONG;
+  return octet === SP ? state : WRONG;
 }
 
 function methodNumber(method: string): number {
