@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pem } from '../support/certificates.js';
 import { atEnd, type Scene } from '../support/ending.js';
 import { pen } from '../support/pen.js';
 import { daemon, freePort, missing, output } from '../support/program.js';
@@ -72,17 +73,23 @@ for (const engine of ['uring', 'epoll', 'node']) {
     const options = ['-O', 'acl 1 permit 127.0.0.1', '-O', 'proxy_acl 1'];
     const passes = await pen(t, { engine, options: [...options, '-O', 'server 0 proxy v2'], servers: [server] });
     const tells = await pen(t, { engine, options: [...options, '-H'], servers: [web] });
-    const ports = [await freePort(), await freePort()];
+    const ports = [await freePort(), await freePort(), await freePort()];
     const configuration = join(scratch(t), 'haproxy.cfg');
+    const certificate = join(scratch(t), 'both.pem');
+    writeFileSync(certificate, pem('ec.crt') + pem('ec.key'));
     writeFileSync(
       configuration,
       `defaults\n mode tcp\n timeout connect 5s\n timeout client 9s\n timeout server 9s\n
 listen one\n bind 127.0.0.1:${ports[0]}\n server pen 127.0.0.1:${passes.port} send-proxy-v2\n
-listen two\n bind 127.0.0.1:${ports[1]}\n server pen 127.0.0.1:${tells.port} send-proxy\n`,
+listen two\n bind 127.0.0.1:${ports[1]}\n server pen 127.0.0.1:${tells.port} send-proxy\n
+listen three\n bind 127.0.0.1:${ports[2]} ssl crt ${certificate}\n server pen 127.0.0.1:${tells.port} send-proxy-v2-ssl-cn\n`,
     );
     await daemon(t, 'haproxy', ['-db', '-f', configuration], { port: ports[0] as number });
     assert.equal(await ask(ports[0] as number, '127.0.0.79'), '127.0.0.79  127.0.0.79');
     assert.equal(await ask(ports[1] as number, '127.0.0.80'), '127.0.0.80 http');
+    // What HAProxy says of the TLS that it has terminated.
+    const secure = ['-sSk', '--interface', '127.0.0.81', `https://127.0.0.1:${ports[2]}/`];
+    assert.equal((await output('curl', secure)).trim(), '127.0.0.81 https');
     assert.match(await passes.ask('recent'), /^127\.0\.0\.79 connects 1 /m);
   });
 
