@@ -39,6 +39,8 @@ export class ConnectionLines {
   #isClosing = false;
   /** The rings wait: their records are for the next sink. */
   #isChanging = false;
+  /** Grows when the one that looks waits for what will not come. */
+  #round = 0;
   #timer: NodeJS.Timeout | undefined;
 
   /** Begins at once. The sink is its own from now on. */
@@ -67,9 +69,13 @@ export class ConnectionLines {
   async change(sink: Sink, format: LogFormat): Promise<void> {
     this.#gather(Number.MAX_SAFE_INTEGER);
     this.#isChanging = true;
-    await this.#writer.change(sink);
+    const isDrained = await this.#writer.change(sink);
     this.#writeLine = linesOf(format, sink.isPenlogd);
     this.#isChanging = false;
+    if (!isDrained) {
+      this.#round++;
+      this.#lookLater(0);
+    }
   }
 
   /** For a log that has been renamed. Never rejects. */
@@ -82,13 +88,19 @@ export class ConnectionLines {
     this.#isClosing = true;
     clearTimeout(this.#timer);
     this.#wake.wake();
-    const isLate = new Promise<void>((resolve) => setTimeout(resolve, PATIENCE_MS).unref());
-    await Promise.race([this.#writeRest(), isLate]);
+    const isLate = new Promise<true>((resolve) => setTimeout(resolve, PATIENCE_MS, true).unref());
+    if (await Promise.race([this.#writeRest(), isLate])) {
+      this.#round++;
+      this.#writer.giveUp();
+      void this.#writer.close();
+    }
   }
 
-  async #writeRest(): Promise<void> {
-    while (this.#gather(TURN) > 0 || this.#writer.isWriting) await this.#writer.flush();
-    await this.#writer.close();
+  async #writeRest(): Promise<false> {
+    const round = this.#round;
+    while (round === this.#round && (this.#gather(TURN) > 0 || this.#writer.isWriting)) await this.#writer.flush();
+    if (round === this.#round) await this.#writer.close();
+    return false;
   }
 
   #sleep(): void {
@@ -126,7 +138,9 @@ export class ConnectionLines {
       this.#sleep();
       return;
     }
+    const round = this.#round;
     await this.#writer.flush();
+    if (round !== this.#round) return;
     this.#lookLater(gathered < TURN ? this.#writer.sink.delayMs : 0);
   }
 

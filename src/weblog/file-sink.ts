@@ -29,6 +29,8 @@ export class FileSink implements Sink {
   /** The file ends within a line. */
   #isTorn = false;
   #isClosing = false;
+  /** The batch at hand; never rejects. */
+  #atHand: Promise<unknown> = Promise.resolve();
 
   /** Throws what open(2) says. A pipe without a reader is ENXIO rather than a wait. */
   static async open(path: string, options: { readonly delayMs?: number } = {}): Promise<FileSink> {
@@ -47,7 +49,14 @@ export class FileSink implements Sink {
     this.#descriptor = descriptor;
   }
 
-  async write(bytes: Uint8Array, length: number, lines: number): Promise<Written> {
+  write(bytes: Uint8Array, length: number, lines: number): Promise<Written> {
+    const written = this.#write(bytes, length, lines);
+    this.#atHand = written;
+    return written;
+  }
+
+  async #write(bytes: Uint8Array, length: number, lines: number): Promise<Written> {
+    if (this.#isClosing) return { lost: lines, cause: 'closed' };
     let done = 0;
     try {
       if (this.#isTorn) {
@@ -73,6 +82,8 @@ export class FileSink implements Sink {
 
   async close(): Promise<void> {
     this.#isClosing = true;
+    // Its number may be another file's as soon as it is closed.
+    await this.#atHand;
     if (this.#path !== '') await close(this.#descriptor);
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -118,4 +119,30 @@ test('`FileSink.open` refuses a pipe that nobody reads, instead of waiting', {
   const { spawnSync } = await import('node:child_process');
   spawnSync('mkfifo', [join(folder, 'pipe')]);
   await assert.rejects(FileSink.open(join(folder, 'pipe')), { code: 'ENXIO' });
+});
+
+test('`LineWriter` answers within a second or two when a pipe is not read, and goes on elsewhere', {
+  skip: process.platform === 'win32' && 'no pipes that have names',
+}, async (t) => {
+  const { folder, options, said } = stage(t);
+  const pipe = join(folder, 'pipe');
+  assert.equal(spawnSync('mkfifo', [pipe]).status, 0);
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  t.after(() => closeSync(reader));
+  const writer = new LineWriter(await FileSink.open(pipe), options);
+  while (writer.buffer.hasRoom()) put(writer, 'x'.repeat(99));
+  const { lines } = writer.buffer;
+  void writer.flush();
+  put(writer, 'after it');
+
+  await writer.reopen();
+  assert.deepEqual(said, [`log file '${pipe}' is not opened anew yet: its reader is slow`]);
+  const path = join(folder, 'log');
+  assert.equal(await writer.change(await FileSink.open(path)), false);
+  put(writer, 'elsewhere');
+  await writer.flush();
+  await writer.close();
+
+  assert.equal(readFileSync(path, 'latin1'), 'elsewhere\n');
+  assert.equal(writer.lost, lines + 1);
 });

@@ -23,6 +23,7 @@ export interface Sink {
   write(bytes: Uint8Array, length: number, lines: number): Promise<Written>;
   /** Opens the same place anew, between two batches: a file that was renamed is left, a host is looked up again. Throws, keeping the old. */
   reopen(): Promise<void>;
+  /** A batch at hand no longer waits for a slow reader. */
   close(): Promise<void>;
 }
 

@@ -178,6 +178,8 @@ test('`log` moves the log at run time, answers where it is, and changes nothing 
   assert.equal(await balancer.ask('log'), second);
   assert.equal(await balancer.ask('log_format json'), 'json');
   await get(balancer.port, { path: '/3' });
+  // It is told when the connection has ended, which a worker may hear of later than of `no log`.
+  await until('the third is told', () => linesOf(second).some((line) => line.includes('/3')));
   assert.equal(await balancer.ask('no log'), '');
   await get(balancer.port, { path: '/4' });
 
