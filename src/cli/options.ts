@@ -56,7 +56,8 @@ export function parseOptions(argv: readonly string[], surroundings: Surroundings
     const path = /^\d+$|:/.test(options.control) ? '' : `; a socket path needs a slash: ./${options.control}`;
     throw new UsageError(`-C: no control port as root without -u (-u USER drops privileges, -u root insists${path})`);
   }
-  if (options.listen === undefined && options.configFile === undefined) {
+  const hasVip = options.commands.some(({ line }) => /^\s*dsr_vip\s/.test(line));
+  if (options.listen === undefined && options.configFile === undefined && !hasVip) {
     throw new UsageError('nowhere to listen (usage: pen [options] LISTEN SERVER..., see pen --help)');
   }
   return options;

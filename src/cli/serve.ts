@@ -33,8 +33,9 @@ import { version } from './version.js';
 export async function check(options: Options): Promise<string> {
   const service = makeService(options, { log() {}, print() {}, exit() {} });
   await prepare(service, options);
-  const { servers } = service.setup.configuration;
-  return `good: ${servers.filter(judgeOf(service)).length} servers`;
+  const { servers, vips } = service.setup.configuration;
+  const ofVips = vips.reduce((sum, vip) => sum + vip.servers.length, 0);
+  return `good: ${servers.filter(judgeOf(service)).length + ofVips} servers`;
 }
 
 /** Serves until TERM, INT or the control command `exit`; returns when clients are taken. */
@@ -106,8 +107,10 @@ async function start(service: Service, options: Options, ending: Ending): Promis
   void tryServers();
 }
 
-function greeting({ engine, engineReason, listening, threads }: DataPlane): string {
+function greeting({ engine, engineReason, listening, threads, frames }: DataPlane): string {
   const where = listening ? formatEndpoint(listening) : '?';
+  const vips = frames?.vips() ?? [];
+  if (vips.length > 1) return `serving ${vips.length} VIPs by direct return (${engineReason})`;
   if (engine === 'xdp') return `serving ${where.replace(/:0$/, ', every port')} by direct return (${engineReason})`;
   const workers = threads === 1 ? '1 thread' : `${threads} threads`;
   return `serving on ${where} with engine ${engine} (${engineReason}), ${workers}`;
@@ -130,13 +133,14 @@ async function prepare(service: Service, options: Options): Promise<void> {
     }
     throw failure;
   }
-  const { servers, emergency, settings } = service.setup.configuration;
+  const { servers, emergency, settings, vips } = service.setup.configuration;
   if (options.user !== undefined && isTransparent(settings) && process.platform !== 'linux') {
     throw new StartError(
       `cannot be transparent as '${options.user}': ${process.platform} lets only root (leave out -u)`,
     );
   }
-  if (options.control === undefined && ![...servers, emergency].some(judgeOf(service))) {
+  const hasServers = [...servers, emergency].some(judgeOf(service)) || vips.some((vip) => vip.servers.length > 0);
+  if (options.control === undefined && !hasServers) {
     throw new UsageError('no servers (name at least one after the listening address, or in the -F file)');
   }
 }
@@ -160,6 +164,8 @@ function makeService(options: Options, surroundings: Surroundings): Service {
         const where = { interfaceName: dsrInterface, mode: dsrMode, pinDirectory: dsrPin };
         return startDirect({ configuration, listen, ...where, mayLoad }, surroundings, service);
       }
+      // Only direct server return has anything to serve without it, and `prepare` saw to that.
+      if (!listen) throw new StartError('nowhere to listen');
       return startDataPlane({
         configuration,
         listen,

@@ -4,6 +4,7 @@ import { formatIp, type IpWords, isV4 } from '../core/address.js';
 import { emptySlot, NONE, type ServerSpec, type Settings } from '../core/configuration.js';
 import type { TlsSettings } from '../tls/settings.js';
 import { describeSpare, hostOf } from './commands/servers.js';
+import { vipLines } from './commands/vips.js';
 import type { Setup } from './draft.js';
 import { CommandError } from './errors.js';
 
@@ -69,6 +70,7 @@ export function configurationText(setup: Setup): string {
     ]),
     ...allSettings(configuration.settings),
     ...configuration.servers.map(serverLine),
+    ...(dsrInterface === undefined ? [] : ['no dsr_vip', ...configuration.vips.flatMap(vipLines)]),
     spareLine('emergency', configuration.emergency),
     spareLine('abuse_server', configuration.abuse),
     ...tlsLines(setup.tls),

@@ -168,7 +168,7 @@ export function serviceOf(
   const service = new Service({
     async startDataPlane(configuration, listen) {
       plane = new MemoryDataPlane(configuration);
-      await plane.listen(listen);
+      if (listen) await plane.listen(listen);
       return plane;
     },
     engines: ['uring', 'epoll', 'poll', 'node'],

@@ -9,6 +9,7 @@ import {
   type ServerSpec,
   type Settings,
 } from '../core/configuration.js';
+import { type VipSpec, vipName } from '../core/vip.js';
 import type { EngineName } from '../engine/engine.js';
 import { defaultTlsSettings, type TlsSettings } from '../tls/settings.js';
 
@@ -86,9 +87,12 @@ export class Draft {
   /** Which servers drain and which no longer do, by slot; state, like `blacklists`. */
   readonly drains = new Map<number, boolean>();
   #servers: ServerSpec[];
+  /** By name, in the order in which they came; undefined until one is changed. */
+  #vips: Map<string, VipSpec> | undefined;
   #acls: AclEntry[][];
   readonly #aclsOwned = new Set<number>();
   #serversChanged = false;
+  #vipsChanged = false;
   readonly #was: Setup;
 
   constructor(setup: Setup, floors: Floors = { clientsMax: 0, connectionsMax: 0 }) {
@@ -116,6 +120,31 @@ export class Draft {
 
   get servers(): readonly ServerSpec[] {
     return this.#servers;
+  }
+
+  /** A VIP by its name. */
+  vip(name: string): VipSpec | undefined {
+    return this.#ownVips().get(name);
+  }
+
+  setVip(spec: VipSpec): void {
+    this.#ownVips().set(vipName(spec), spec);
+    this.#vipsChanged = true;
+  }
+
+  removeVip(name: string): void {
+    this.#ownVips().delete(name);
+    this.#vipsChanged = true;
+  }
+
+  clearVips(): void {
+    if (this.vipCount === 0) return;
+    this.#ownVips().clear();
+    this.#vipsChanged = true;
+  }
+
+  get vipCount(): number {
+    return this.#vips?.size ?? this.#was.configuration.vips.length;
   }
 
   get acls(): ReadonlyArray<readonly AclEntry[]> {
@@ -149,6 +178,7 @@ export class Draft {
     const settings = Object.keys(this.settings) as (keyof Settings)[];
     return (
       this.#serversChanged ||
+      this.#vipsChanged ||
       this.#aclsOwned.size > 0 ||
       this.blacklists.size > 0 ||
       this.drains.size > 0 ||
@@ -175,6 +205,7 @@ export class Draft {
         servers: this.#servers,
         emergency: this.emergency,
         abuse: this.abuse,
+        vips: this.#vips && this.#vipsChanged ? [...this.#vips.values()] : this.#was.configuration.vips,
         acls: this.#acls,
         // Loaded from files and added when it is published.
         tls: undefined,
@@ -190,6 +221,11 @@ export class Draft {
       adminToken: this.adminToken,
       tls: this.tls,
     };
+  }
+
+  #ownVips(): Map<string, VipSpec> {
+    this.#vips ??= new Map(this.#was.configuration.vips.map((spec) => [vipName(spec), spec]));
+    return this.#vips;
   }
 
   #ownAcl(number: number): AclEntry[] {

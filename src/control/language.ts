@@ -21,6 +21,7 @@ import { switchCommands } from './commands/switches.js';
 import { tlsCommands } from './commands/tls.js';
 import { transparentCommands } from './commands/transparent.js';
 import { udpCommands } from './commands/udp.js';
+import { vipCommands } from './commands/vips.js';
 import { CommandError, quoted } from './errors.js';
 import { Words } from './words.js';
 
@@ -48,6 +49,7 @@ export const commands: readonly Command[] = [
   ...networkCommands,
   ...transparentCommands,
   ...dsrCommands,
+  ...vipCommands,
   ...fileCommands,
   ...tlsCommands,
   ...adminCommands,

@@ -43,7 +43,7 @@ export interface ServiceOptions {
   /** Starts the data plane; called once, by `start`. */
   startDataPlane(
     configuration: Configuration,
-    listen: Endpoint,
+    listen: Endpoint | undefined,
     engine: EngineName | 'auto',
     setup: Setup,
   ): Promise<DataPlane>;
@@ -221,7 +221,7 @@ export class Service {
     const file = await this.#readFile();
     replies.push(...(await file.apply(whole, this)));
     const problems = [...script.problems, ...file.problems];
-    if (problems.length === 0 && !whole.listen) {
+    if (problems.length === 0 && !whole.listen && whole.vipCount === 0) {
       problems.push({ text: 'nowhere to listen (give LISTEN, or "listen" in the file)', isUsage: true });
     }
     const setup = whole.finish();
@@ -246,11 +246,10 @@ export class Service {
   /** Starts the data plane, then does what the command line and the file told it to do. */
   async start(): Promise<void> {
     const { configuration, listen, engine, admin } = this.#setup;
-    if (!listen) throw new Error('Service.start: prepare it first');
     const sink = await this.#log.open(configuration.settings);
     this.#dataPlane = await this.#options.startDataPlane(
       published(configuration, this.#tls),
-      listen.endpoint,
+      listen?.endpoint,
       engine,
       this.#setup,
     );
@@ -467,7 +466,7 @@ export class Service {
     try {
       if (isMoved && setup.admin) door = await this.#options.openAdmin(setup.admin.endpoint, this);
       if (setup.listen && setup.listen !== was.listen && !isSame(setup.listen.endpoint, was.listen?.endpoint)) {
-        await this.#listen(setup.listen.endpoint);
+        await this.#listen(setup.listen.endpoint, published(setup.configuration, this.#tls));
       }
       if (loaded !== undefined) this.#adoptTls(setup, loaded);
       // Before the workers hear of it: they let go of what they keep ready for a server that drains.
@@ -526,9 +525,9 @@ export class Service {
     this.#dataPlane?.configure(published(this.#setup.configuration, this.#tls));
   }
 
-  async #listen(endpoint: Endpoint): Promise<void> {
+  async #listen(endpoint: Endpoint, next: Configuration): Promise<void> {
     try {
-      await this.dataPlane.listen(endpoint);
+      await this.dataPlane.listen(endpoint, next);
     } catch (error) {
       if (error instanceof Refusal) throw new CommandError(error.message);
       const where = formatEndpoint(endpoint);

@@ -1,5 +1,6 @@
 /** What is wrong with a Setup as a whole, however each of its parts was put: checked before any of it is applied. */
 import { isTransparent } from '../core/configuration.js';
+import { vipName } from '../core/vip.js';
 import { isLoopback } from './control-access.js';
 import type { Setup } from './draft.js';
 import { tlsProblem } from './tls-keeper.js';
@@ -7,7 +8,7 @@ import { udpProblems } from './udp-check.js';
 
 /** A line each; none if the Setup can be had. */
 export function setupProblems(setup: Setup): string[] {
-  return [portProblem(setup), directProblem(setup), adminProblem(setup), tlsProblem(setup)]
+  return [portProblem(setup), directProblem(setup), vipProblem(setup), adminProblem(setup), tlsProblem(setup)]
     .filter((problem) => problem !== undefined)
     .concat(udpProblems(setup));
 }
@@ -32,6 +33,13 @@ function directProblem({ configuration, dsrInterface, dsrMode, dsrPin }: Setup):
     return 'log is for the proxy: with dsr_if pen sees no requests and no connections (leave it out)';
   if (!isTransparent(settings)) return undefined;
   return 'transparent is for the proxy: with dsr_if servers see their clients anyway (leave it out)';
+}
+
+/** Services that only direct server return has. */
+function vipProblem({ configuration, dsrInterface }: Setup): string | undefined {
+  const [first] = configuration.vips;
+  if (first === undefined || dsrInterface !== undefined) return undefined;
+  return `dsr_vip ${vipName(first)} is for direct server return (give it an interface: dsr_if IF)`;
 }
 
 /** Other hosts must not command pen without a token. */

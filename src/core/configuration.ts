@@ -6,6 +6,7 @@
 import type { AclEntry } from './acl.js';
 import type { Endpoint, IpEndpoint } from './address.js';
 import type { TicketKeys, TlsPlan } from './tls-plan.js';
+import type { VipSpec } from './vip.js';
 
 /** Upper bounds. Tables reserve address space for them (memory is committed by the kernel when touched). */
 export const MAX_SERVERS = 65_536;
@@ -145,6 +146,8 @@ export interface Configuration {
   readonly servers: readonly ServerSpec[];
   readonly emergency: ServerSpec | undefined;
   readonly abuse: ServerSpec | undefined;
+  /** Of direct server return, besides the listening address. No two have the same name. */
+  readonly vips: readonly VipSpec[];
   /** Index = ACL number; always MAX_ACLS long. */
   readonly acls: readonly (readonly AclEntry[])[];
   /** undefined: no TLS, neither for clients nor for servers. */
@@ -215,6 +218,7 @@ export const emptyConfiguration: Configuration = {
   servers: [],
   emergency: undefined,
   abuse: undefined,
+  vips: [],
   acls: Array.from({ length: MAX_ACLS }, () => []),
   tls: undefined,
   tickets: [],

@@ -4,14 +4,14 @@
  */
 import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Endpoint, formatIp, type IpEndpoint, isV4, parseIp } from '../core/address.js';
+import { type Endpoint, formatIp, type IpEndpoint, ipEndpoint, isV4, parseIp } from '../core/address.js';
 import { ClientTable } from '../core/client-table.js';
 import type { Configuration, DsrMode, DsrRole } from '../core/configuration.js';
 import { maglevSize } from '../core/selection/maglev.js';
 import { ServerState } from '../core/server-state.js';
+import { ADDRESS_BITS, type Vip } from '../core/vip.js';
 import { formatMac } from '../frame/ethernet.js';
-import { PROTOCOL } from '../frame/protocol.js';
-import type { ConnectionSnapshot, DataPlane, FrameView, RealSnapshot } from '../proxy/data-plane.js';
+import type { ConnectionSnapshot, DataPlane, FrameView, RealSnapshot, VipSnapshot } from '../proxy/data-plane.js';
 import { Transparency } from '../proxy/transparency.js';
 import { monotonicMs } from '../sys/clock.js';
 import { SystemError } from '../sys/errno.js';
@@ -28,16 +28,15 @@ import {
   EMERGENCY_REAL,
   NO_REAL,
   OUTCOME_NAMES,
-  PAGE_SLOTS,
+  PAGE_BYTES,
   type ProgramOptions,
 } from './layout.js';
 import { LinkProbes } from './link-probes.js';
 import type { Link, Path } from './path.js';
-import { addressOf } from './reals.js';
 import { addressBytes } from './record.js';
-import { describe, type Reported, realsOf } from './report.js';
-import { farServers, type OwnAddress, requireServers, requireVip } from './requirements.js';
-import type { Vip } from './vips.js';
+import { describe, type Reported, realsOf, vipsOf } from './report.js';
+import { farServers, type OwnAddress, requireServices, requireVip } from './requirements.js';
+import { addressOf, listenVip, pagesFor } from './services.js';
 
 /** Between two looks; a change of blacklists by command is not kept waiting for it. */
 const TURN_MS = 100;
@@ -45,13 +44,15 @@ const TURN_MS = 100;
 const LOOK_MS = 1000;
 /** At the start, so long may servers take to answer before clients are let in. */
 const FIRST_ANSWERS_MS = 1000;
+/** Lines about servers that cannot be reached; more of them are counted. */
+const MOST_FAR = 20;
 /** The same on every balancer and at every start, so that they agree and clients stay where they were. */
 const SEED = 0x50454e31;
 
 export interface DsrOptions {
   readonly configuration: Configuration;
-  /** The VIP. */
-  readonly listen: Endpoint;
+  /** The VIP of the server table; undefined if there is none but those of `dsr_vip`. */
+  readonly listen: Endpoint | undefined;
   readonly interfaceName: string;
   readonly mode: DsrMode;
   /** Where, in a bpffs, packets are sent on beyond the end of the process; undefined if they are not to be. */
@@ -67,19 +68,20 @@ export interface DsrOptions {
 
 /** Resolves when packets are sent on; rejects with a DsrError, SystemError or BpfError, leaving nothing behind. */
 export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
-  const { interfaceName, configuration } = options;
+  const { interfaceName, configuration, udp } = options;
   const mac = macOf(interfaceName);
-  const vip = requireVip(options.listen, interfaceName, foreignTo(configuration, interfaceName));
-  requireServers(configuration, vip);
+  const own = foreignTo(configuration, interfaceName);
+  const listen = options.listen && listenVip(requireVip(options.listen, interfaceName, own), udp);
+  requireServices(configuration, listen, { interfaceName, own });
   const slots = maglevSize(configuration.servers.length);
-  const size = { ...defaultDimensions, pages: Math.max(defaultDimensions.pages, 4 * Math.ceil(slots / PAGE_SLOTS)) };
+  const size = { ...defaultDimensions, pages: pagesToMake(pagesFor(configuration, slots)) };
   const all = { ipv4: true, ipv6: true, vlan: true, acl: true, tunnels: true, prefixes: true };
   const { mode, pinDirectory, log, failed } = options;
   const path = choosePath({ mode, pinDirectory, interfaceName, size, program: all, log, failed });
   let probes: Link | undefined;
   try {
     probes = path.link ?? new LinkProbes(interfaceName);
-    const plane = new DsrPlane(options, { path, probes, size, slots, vip, mac });
+    const plane = new DsrPlane(options, { path, probes, size, slots, listen, mac });
     await plane.begin();
     return plane;
   } catch (error) {
@@ -94,7 +96,7 @@ interface Parts {
   readonly probes: Link;
   readonly size: Dimensions;
   readonly slots: number;
-  readonly vip: IpEndpoint;
+  readonly listen: Vip | undefined;
   readonly mac: Uint8Array;
 }
 
@@ -111,27 +113,29 @@ export class DsrPlane implements DataPlane, FrameView {
   readonly #path: Path;
   readonly #probes: Link;
   readonly #size: Dimensions;
-  readonly #mac: Uint8Array;
+  readonly #slots: number;
   readonly #controller: Controller;
+  #mac: Uint8Array;
   #configuration: Configuration;
-  #vip: IpEndpoint;
+  #listen: Vip | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isTurning = false;
   #nextLookMs = 0;
   #sourceV6: Uint8Array | undefined;
   #isDetached = false;
 
-  constructor(options: DsrOptions, { path, probes, size, slots, vip, mac }: Parts) {
+  constructor(options: DsrOptions, { path, probes, size, slots, listen, mac }: Parts) {
     const { interfaceName, configuration } = options;
     this.#options = options;
     this.#path = path;
     this.#probes = probes;
     this.#size = size;
+    this.#slots = slots;
     this.#mac = mac;
     this.#configuration = configuration;
-    this.#vip = vip;
+    this.#listen = listen;
     const { servers } = this;
     const { tables } = path;
-    const own = ownAddresses(interfaceName);
     const sourceV6 = () => this.#sourceV6;
     const log = options.log;
     const send = (frame: Uint8Array) => probes.send(frame);
@@ -153,10 +157,12 @@ export class DsrPlane implements DataPlane, FrameView {
         role,
         inherited,
       },
-      [],
       configuration,
     );
-    for (const line of farServers(configuration, interfaceName, own)) options.log(line);
+    const far = farServers(configuration, interfaceName, ownAddresses(interfaceName));
+    for (const line of far.slice(0, MOST_FAR)) options.log(line);
+    if (far.length > MOST_FAR)
+      options.log(`${far.length - MOST_FAR} servers more are in no network of '${interfaceName}'`);
   }
 
   /** Asks the servers who they are before clients come, then lets them in. */
@@ -164,12 +170,13 @@ export class DsrPlane implements DataPlane, FrameView {
     const controller = this.#controller;
     const deadline = monotonicMs() + FIRST_ANSWERS_MS;
     this.#lookAtInterface(monotonicMs());
-    controller.configure(this.#configuration, monotonicMs(), []);
+    controller.configure(this.#configuration, this.#listen, monotonicMs());
     while (!controller.isComplete && monotonicMs() < deadline) {
       await sleep(5);
       this.#turn();
     }
-    controller.configure(this.#configuration, monotonicMs(), [this.#asVip(this.#vip)]);
+    controller.open(monotonicMs());
+    for (; controller.isBusy; this.#turn()) await sleep(0);
     this.#rememberRole();
     this.#path.commit?.();
     this.#timer = setInterval(() => this.#turnOrFail(), TURN_MS);
@@ -180,30 +187,38 @@ export class DsrPlane implements DataPlane, FrameView {
     return `${mode} mode on ${this.#options.interfaceName}, ${modeReason}`;
   }
 
-  get listening(): Endpoint {
-    return this.#vip;
+  get listening(): Endpoint | undefined {
+    return this.#listen && ipEndpoint(this.#listen.address, this.#listen.port);
   }
 
   configure(configuration: Configuration): void {
-    requireServers(configuration, this.#vip);
+    this.#obey(configuration, this.#listen);
+  }
+
+  async listen(endpoint: Endpoint, next: Configuration): Promise<void> {
+    const { interfaceName, udp } = this.#options;
+    const vip = requireVip(endpoint, interfaceName, foreignTo(next, interfaceName));
+    this.#obey(next, listenVip(vip, udp));
+  }
+
+  /** Both at once: a port of the VIP and those of its servers change together. */
+  #obey(configuration: Configuration, listen: Vip | undefined): void {
+    const { interfaceName } = this.#options;
+    const checked = listen === this.#listen ? this.#configuration.vips : undefined;
+    requireServices(configuration, listen, { interfaceName, own: foreignTo(configuration, interfaceName), checked });
+    requireRoom(pagesFor(configuration, this.#slots), this.#size);
     const before = this.#configuration;
     this.#configuration = configuration;
     try {
-      this.#controller.configure(configuration, monotonicMs());
+      this.#controller.configure(configuration, listen, monotonicMs());
     } catch (error) {
       this.#configuration = before;
       throw error;
     }
+    this.#listen = listen;
     const { dsrRole } = configuration.settings;
     if (dsrRole !== before.settings.dsrRole) this.#become(dsrRole);
-  }
-
-  async listen(endpoint: Endpoint): Promise<void> {
-    const { interfaceName } = this.#options;
-    const vip = requireVip(endpoint, interfaceName, foreignTo(this.#configuration, interfaceName));
-    requireServers(this.#configuration, vip);
-    this.#vip = vip;
-    this.#controller.configure(this.#configuration, monotonicMs(), [this.#asVip(vip)]);
+    this.#turnSoon();
   }
 
   /** Blacklists take effect, and the servers' bytes are counted. */
@@ -220,6 +235,10 @@ export class DsrPlane implements DataPlane, FrameView {
 
   reals(): RealSnapshot[] {
     return realsOf(this.#reported);
+  }
+
+  vips(): VipSnapshot[] {
+    return vipsOf(this.#reported);
   }
 
   get #reported(): Reported {
@@ -245,6 +264,7 @@ export class DsrPlane implements DataPlane, FrameView {
 
   detach(): string | undefined {
     clearInterval(this.#timer);
+    this.#timer = undefined;
     this.#isDetached = true;
     const left = this.#path.detach?.();
     this.#options.log(`detached from '${this.#options.interfaceName}'${left === undefined ? '' : `; ${left}`}`);
@@ -304,21 +324,20 @@ export class DsrPlane implements DataPlane, FrameView {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#timer = undefined;
     this.#probes.close();
     await this.#path.close();
   }
 
-  /** `server 1 10.0.0.2 02:00:00:00:00:02` */
+  /** `server 1 10.0.0.2 02:00:00:00:00:02`, without a number if it is in no row. */
   #nameOf(real: number): string {
-    const { servers, emergency, abuse } = this.#configuration;
-    const [name, spec] =
-      real === EMERGENCY_REAL
-        ? ['emergency server', emergency]
-        : real === ABUSE_REAL
-          ? ['abuse server', abuse]
-          : [`server ${real - 1}`, servers[real - 1]];
-    const address = addressOf(spec?.endpoint);
+    const { emergency, abuse } = this.#configuration;
+    const spare = real === EMERGENCY_REAL ? emergency : real === ABUSE_REAL ? abuse : undefined;
+    const member = this.#controller.memberOf(real);
+    const address = spare ? addressOf(spare.endpoint) : member?.address;
     const mac = address && this.#controller.macOf(address);
+    const row = member && member.slot >= 0 ? ` ${member.slot}` : '';
+    const name = spare === undefined ? `server${row}` : spare === emergency ? 'emergency server' : 'abuse server';
     return `${name} ${address ? formatIp(address) : '?'} ${mac ? formatMac(mac) : '?'}`;
   }
 
@@ -338,6 +357,7 @@ export class DsrPlane implements DataPlane, FrameView {
       );
     }
     this.#sourceV6 = sourceOf(ownAddresses(interfaceName));
+    this.#followMac(nowMs);
     this.#nextLookMs = nowMs + LOOK_MS;
   }
 
@@ -365,26 +385,67 @@ export class DsrPlane implements DataPlane, FrameView {
     if (this.#isDetached) return;
     try {
       this.#turn();
+      this.#turnSoon();
     } catch (error) {
       clearInterval(this.#timer);
       this.#options.failed(error as Error);
     }
   }
 
-  #asVip(endpoint: IpEndpoint): Vip {
-    return { index: 0, endpoint, protocol: this.#options.udp ? PROTOCOL.udp : PROTOCOL.tcp };
+  /** Somebody may give the interface another address (`ip link set address`, a bond's failover). */
+  #followMac(nowMs: number): void {
+    const { interfaceName, log } = this.#options;
+    const mac = macOf(interfaceName);
+    if (Buffer.compare(mac, this.#mac) === 0) return;
+    log(`'${interfaceName}' has another MAC address now, ${formatMac(mac)}: the VIPs are announced again`);
+    this.#mac = mac;
+    this.#controller.moveTo(mac, nowMs);
+  }
+
+  /** What a turn has left is not kept waiting for the timer, but others come in between. */
+  #turnSoon(): void {
+    if (!this.#controller.isBusy || this.#isTurning || this.#timer === undefined) return;
+    this.#isTurning = true;
+    setImmediate(() => {
+      this.#isTurning = false;
+      if (this.#timer !== undefined) this.#turnOrFail();
+    });
   }
 
   /** A program made for what is there is faster; a process that may load none keeps the one that can do all. */
   #specialise(): void {
     if (!this.#options.mayLoad) return;
-    this.#path.specialise(programOptions(this.#vip, this.#configuration));
+    this.#path.specialise(programOptions(this.#controller.services, this.#configuration));
   }
 }
 
-function programOptions(vip: IpEndpoint, { settings, acls }: Configuration): ProgramOptions {
+function programOptions(services: readonly { readonly vip: Vip }[], { settings, acls }: Configuration): ProgramOptions {
+  const families = new Set(services.map(({ vip }) => (isV4(vip.address) ? 4 : 6)));
   const acl = (acls[settings.clientAcl]?.length ?? 0) > 0;
-  return { ipv4: vip.family === 4, ipv6: vip.family === 6, vlan: true, acl, tunnels: false, prefixes: false };
+  const prefixes = services.some(({ vip }) => vip.bits < ADDRESS_BITS);
+  // Without a VIP there is nothing to know, but a program there must be.
+  return {
+    ipv4: families.has(4) || families.size === 0,
+    ipv6: families.has(6),
+    vlan: true,
+    acl,
+    tunnels: false,
+    prefixes,
+  };
+}
+
+/** Room for twice as much: services may be added while we run. */
+function pagesToMake(needed: number): number {
+  return Math.max(defaultDimensions.pages, 2 ** Math.ceil(Math.log2(2 * needed)));
+}
+
+function requireRoom(needed: number, { pages }: Dimensions): void {
+  const room = Math.floor(0.75 * pages);
+  if (needed <= room) return;
+  const kilobytes = (count: number) => Math.ceil((count * PAGE_BYTES) / 1024);
+  throw new DsrError(
+    `no room for the tables of all services: ${kilobytes(needed)} KB of ${kilobytes(room)} (start pen again: it makes room for twice what it finds)`,
+  );
 }
 
 function macOf(interfaceName: string): Uint8Array {

@@ -22,11 +22,13 @@ import { PROTOCOL } from '../frame/protocol.js';
 import { addressBytes, addressWords } from './record.js';
 
 export interface NeighbourOptions {
-  /** Our MAC address. */
-  readonly mac: Uint8Array;
+  /** Our MAC address, as it is now. */
+  mac(): Uint8Array;
   /** An IPv6 address of the interface to ask from, undefined while it has none. */
   sourceV6(): Uint8Array | undefined;
   send(frame: Uint8Array): void;
+  /** Somebody has come, gone, or got another MAC address; by name. */
+  changed(name: string): void;
 }
 
 export interface Neighbour {
@@ -50,71 +52,86 @@ const PROBE_INTERVAL_MS = 300;
 const PROBES_UNANSWERED = 3;
 /** Questions a second to all servers together: more of them are asked less often each. */
 const PROBES_PER_SECOND = 2000;
+/** In one turn, so that answers find room in the socket: thousands at the start are asked in several. */
+const PROBES_PER_TURN = 250;
 
 export class Neighbours {
   readonly #options: NeighbourOptions;
   readonly #entries = new Map<string, Entry>();
+  #alive = 0;
   readonly #link = new EthernetView();
 
   constructor(options: NeighbourOptions) {
     this.#options = options;
   }
 
-  /** From now on these, and no others, are asked. */
-  watch(addresses: readonly IpWords[]): void {
-    const wanted = new Set(addresses.map(nameOf));
-    for (const name of this.#entries.keys()) if (!wanted.has(name)) this.#entries.delete(name);
-    for (const address of addresses) {
-      const name = nameOf(address);
-      if (this.#entries.has(name)) continue;
-      this.#entries.set(name, { address, mac: undefined, isAlive: false, nextMs: 0, asked: 0 });
-    }
+  /** From now on it is asked. */
+  add(name: string, address: IpWords): void {
+    if (this.#entries.has(name)) return;
+    this.#entries.set(name, { address, mac: undefined, isAlive: false, nextMs: 0, asked: 0 });
   }
 
-  /** Of one that is watched: it answered there a moment ago, as another process knows. It is asked all the same. */
-  assume(address: IpWords, mac: Uint8Array): void {
-    const entry = this.#entries.get(nameOf(address));
+  /** Of one that is asked: it answered there a moment ago, as another process knows. It is asked all the same. */
+  assume(name: string, mac: Uint8Array): void {
+    const entry = this.#entries.get(name);
     if (!entry || entry.mac) return;
     entry.mac = mac;
     entry.isAlive = true;
+    this.#alive++;
+    this.#options.changed(name);
   }
 
-  at(address: IpWords): Neighbour | undefined {
-    return this.#entries.get(nameOf(address));
+  remove(name: string): void {
+    if (this.#entries.get(name)?.isAlive) this.#alive--;
+    this.#entries.delete(name);
   }
 
-  /** Asks those whose time has come and gives up those that have not answered; true if somebody's state has changed. */
-  tick(nowMs: number): boolean {
+  at(name: string): Neighbour | undefined {
+    return this.#entries.get(name);
+  }
+
+  /** Whether all that are asked have answered. */
+  get isComplete(): boolean {
+    return this.#alive === this.#entries.size;
+  }
+
+  /** Asks those whose time has come and gives up those that have not answered. */
+  tick(nowMs: number): void {
     const intervalMs = Math.max(PROBE_INTERVAL_MS, (this.#entries.size * 1000) / PROBES_PER_SECOND);
-    let changed = false;
-    for (const entry of this.#entries.values()) {
+    let left = PROBES_PER_TURN;
+    for (const [name, entry] of this.#entries) {
       if (entry.nextMs > nowMs) continue;
+      if (left-- === 0) return;
+      entry.nextMs = nowMs + intervalMs;
       // Counted in questions, not in time: if it was us who stood still, it has not been silent.
       if (entry.isAlive && entry.asked >= PROBES_UNANSWERED) {
         entry.isAlive = false;
-        changed = true;
+        this.#alive--;
+        this.#options.changed(name);
       }
-      entry.nextMs = nowMs + intervalMs;
       this.#ask(entry);
     }
-    return changed;
   }
 
-  /** A frame that has come in; true if it changes what is known. */
-  received(frame: Uint8Array): boolean {
+  /** A frame that has come in. */
+  received(frame: Uint8Array): void {
     const answer = this.#answerIn(frame);
-    const entry = answer && this.#entries.get(nameOf(answer.address));
+    const name = answer && addressName(answer.address);
+    const entry = name && this.#entries.get(name);
     // Its own MAC address would send the frames round and round.
-    if (!entry || isSame(answer.mac, this.#options.mac) || (answer.mac[0] & 1) === 1) return false;
-    const isNews = !entry.isAlive || !entry.mac || !isSame(entry.mac, answer.mac);
-    entry.mac = answer.mac;
-    entry.isAlive = true;
+    if (!entry || isSame(answer.mac, this.#options.mac()) || (answer.mac[0] & 1) === 1) return;
     entry.asked = 0;
-    return isNews;
+    const hasMoved = !entry.mac || !isSame(entry.mac, answer.mac);
+    if (entry.isAlive && !hasMoved) return;
+    if (!entry.isAlive) this.#alive++;
+    if (hasMoved) entry.mac = answer.mac;
+    entry.isAlive = true;
+    this.#options.changed(name);
   }
 
   #ask(entry: Entry): void {
-    const { mac, send } = this.#options;
+    const { send } = this.#options;
+    const mac = this.#options.mac();
     const target = addressBytes(entry.address);
     entry.asked += 1;
     if (isV4(entry.address)) {
@@ -155,7 +172,8 @@ function advertised(frame: Uint8Array, at: number): { address: IpWords; mac: Uin
   return { address: addressWords(frame, bodyAt + NDP.target), mac: frame.slice(macAt, macAt + MAC_BYTES) };
 }
 
-function nameOf(address: ArrayLike<number>): string {
+/** What neighbours are known by. */
+export function addressName(address: ArrayLike<number>): string {
   return `${address[0]} ${address[1]} ${address[2]} ${address[3]}`;
 }
 

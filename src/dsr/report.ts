@@ -1,55 +1,102 @@
 /** What `penctl dsr` prints: a line each for the interface, the VIPs, the servers, then what became of the frames. */
+import { setImmediate } from 'node:timers/promises';
 import { formatIp } from '../core/address.js';
 import type { Configuration, ServerSpec } from '../core/configuration.js';
 import { formatMac } from '../frame/ethernet.js';
-import type { RealSnapshot } from '../proxy/data-plane.js';
+import type { RealSnapshot, VipSnapshot } from '../proxy/data-plane.js';
 import type { Controller } from './controller.js';
 import { ABUSE_REAL, type Dimensions, EMERGENCY_REAL, OUTCOME_NAMES } from './layout.js';
-import { addressOf } from './reals.js';
-import type { ControlTables, PathTables, Traffic } from './tables.js';
-import { formatVip } from './vips.js';
+import type { Service } from './service.js';
+import { addressOf, formatService } from './services.js';
+import type { ControlTables, Traffic } from './tables.js';
+
+const SERVICES_AT_ONCE = 16;
 
 export interface Reported {
   readonly interfaceName: string;
   readonly mode: string;
   readonly mac: Uint8Array;
   readonly size: Dimensions;
-  readonly tables: ControlTables & Pick<PathTables, 'slotsOf'>;
+  readonly tables: ControlTables;
   readonly controller: Controller;
   readonly configuration: Configuration;
 }
 
+/** A VIP, each with its servers behind it; the two servers that stand outside the tables come last. */
 export async function describe(reported: Reported): Promise<string> {
   const { interfaceName, mode, mac, size, tables, controller } = reported;
   const flows = await tables.countFlows();
-  const lines = [
-    `interface ${interfaceName} mode ${mode} mac ${formatMac(mac)} slots ${tables.slotsOf(0)} flows ${flows} of ${size.flows}`,
-    ...controller.vips.map((vip) => `vip ${formatVip(vip)} ${traffic(tables.vipTraffic(vip.index))}`),
-    ...realsOf(reported).map(realLine),
-    ...outcomeLines(tables.outcomes()),
-  ];
+  const lines = [`interface ${interfaceName} mode ${mode} mac ${formatMac(mac)} flows ${flows} of ${size.flows}`];
+  for (const [i, service] of controller.services.entries()) {
+    // Hundreds of services have tens of thousands of servers: others come in between.
+    if (i % SERVICES_AT_ONCE === SERVICES_AT_ONCE - 1) await setImmediate();
+    lines.push(vipLine(vipOf(controller, service)), ...realLines(reported, service));
+  }
+  lines.push(...spares(reported).map(realLine), ...outcomeLines(tables.outcomes()));
   return lines.map((line) => `${line}\n`).join('');
 }
 
-/** The servers as the frames meet them. */
-export function realsOf({ tables, controller, configuration }: Reported): RealSnapshot[] {
-  const shares = controller.shares();
-  const row = (server: RealSnapshot['server'], real: number, spec: ServerSpec | undefined, state: string) => {
+/** The servers of the table, and the two outside it, as the frames meet them. */
+export function realsOf(reported: Reported): RealSnapshot[] {
+  const { listen } = reported.controller;
+  const rows = listen ? membersOf(reported, listen).map(({ slot, ...rest }) => ({ server: slot, ...rest })) : [];
+  return [...rows.sort((a, b) => a.server - b.server), ...spares(reported)];
+}
+
+/** The services as the frames meet them. */
+export function vipsOf({ controller }: Reported): VipSnapshot[] {
+  return controller.services.map((service) => vipOf(controller, service));
+}
+
+function vipOf(controller: Controller, service: Service): VipSnapshot {
+  const { vip, slots, members } = service;
+  const inService = members.filter((member) => controller.stateOf(service, member) === 'in-service').length;
+  return { vip: formatService(vip), servers: members.length, inService, slots, ...controller.trafficOfVip(service) };
+}
+
+function membersOf({ controller }: Reported, service: Service) {
+  const shares = service.shares();
+  return service.members.map((member) => {
+    const { slot, address, real } = member;
+    const known = controller.macOf(address);
+    const mac = known ? formatMac(known) : '';
+    const state = controller.stateOf(service, member);
+    return { slot, address, mac, state, slots: shares.get(real) ?? 0, ...controller.trafficOf(real) };
+  });
+}
+
+function spares({ tables, controller, configuration }: Reported): RealSnapshot[] {
+  const row = (server: 'emergency' | 'abuse', real: number, spec: ServerSpec | undefined) => {
     const address = addressOf(spec?.endpoint);
     if (!address) return [];
     const known = controller.macOf(address);
     const mac = known ? formatMac(known) : '';
-    return [{ server, address, mac, state, slots: shares.get(real) ?? 0, ...tables.realTraffic(real) }];
+    const slots = controller.services.reduce((sum, service) => sum + (service.shares().get(real) ?? 0), 0);
+    return [{ server, address, mac, state: controller.spareStateOf(spec), slots, ...tables.realTraffic(real) }];
   };
-  const { servers, emergency, abuse } = configuration;
-  return [
-    ...servers.flatMap((spec, slot) => row(slot, slot + 1, spec, controller.stateOf(slot).replace(' ', '-'))),
-    ...row('emergency', EMERGENCY_REAL, emergency, controller.spareStateOf(emergency)),
-    ...row('abuse', ABUSE_REAL, abuse, controller.spareStateOf(abuse)),
-  ];
+  const { emergency, abuse } = configuration;
+  return [...row('emergency', EMERGENCY_REAL, emergency), ...row('abuse', ABUSE_REAL, abuse)];
 }
 
-function realLine({ server, address, mac, state, slots, ...counts }: RealSnapshot): string {
+function vipLine({ vip, servers, inService, slots, ...counts }: VipSnapshot): string {
+  return `vip ${vip} servers ${servers} in-service ${inService} slots ${slots} ${traffic(counts)}`;
+}
+
+/** Servers of the table by their rows, others by their VIP and address. */
+function realLines(reported: Reported, service: Service): string[] {
+  const name = formatService(service.vip);
+  const rows = membersOf(reported, service).sort((a, b) => a.slot - b.slot);
+  return rows.map(({ slot, ...rest }) => realLine({ server: slot < 0 ? name : slot, ...rest }));
+}
+
+function realLine({
+  server,
+  address,
+  mac,
+  state,
+  slots,
+  ...counts
+}: Omit<RealSnapshot, 'server'> & { server: number | string }): string {
   return `real ${server} addr ${formatIp(address)} mac ${mac || 'unknown'} state ${state} slots ${slots} ${traffic(counts)}`;
 }
 

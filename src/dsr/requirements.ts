@@ -1,8 +1,11 @@
 /** What direct server return asks of a configuration; each failure is one line. */
 import { type Endpoint, formatEndpoint, formatIp, type IpEndpoint, type IpWords, parseIp } from '../core/address.js';
 import { byteSetting, type Configuration, type ServerSpec } from '../core/configuration.js';
+import { ADDRESS_BITS, covers, formatVipAddress, masked, type Vip, type VipSpec, vipName } from '../core/vip.js';
 import { DsrError } from './errors.js';
-import { addressOf, MAX_REALS } from './reals.js';
+import { addressName } from './neighbours.js';
+import { MAX_REALS } from './reals.js';
+import { addressOf } from './services.js';
 
 /** An address of an interface, as `os.networkInterfaces` tells. */
 export interface OwnAddress {
@@ -18,63 +21,149 @@ export function requireVip(endpoint: Endpoint, interfaceName: string, own: reado
       `cannot return directly for '${text}': not an address (pen -O "dsr_if ${interfaceName}" VIP[:PORT] SERVER...)`,
     );
   }
-  const vip = formatIp(endpoint.address);
-  if (own.some(({ address }) => sameAddress(address, endpoint.address))) {
-    const hint = `ip address del ${vip} dev ${interfaceName}: only the servers have it, on lo`;
-    throw new DsrError(`cannot return directly for '${vip}': it is an address of '${interfaceName}' itself (${hint})`);
-  }
+  requireForeign(endpoint, formatIp(endpoint.address), interfaceName, own);
   return endpoint;
 }
 
-/** Throws a DsrError for what packets alone cannot do. */
-export function requireServers(configuration: Configuration, vip: IpEndpoint): void {
-  const { servers, emergency, abuse } = configuration;
-  if (servers.length > MAX_REALS)
-    throw new DsrError(`cannot have ${servers.length} servers: ${MAX_REALS} are the most with dsr_if`);
-  const bytes = byteSetting(configuration);
-  if (bytes !== undefined) throw new DsrError(`${bytes} does not go with dsr_if (packets pass as they are)`);
-  for (const [slot, spec] of servers.entries()) requireServer(`server ${slot}`, spec, vip);
-  if (emergency) requireServer('emergency', emergency, vip);
-  if (abuse) requireServer('abuse_server', abuse, vip);
+export interface Surroundings {
+  readonly interfaceName: string;
+  readonly own: readonly OwnAddress[];
+  /** Services of `dsr_vip` that have been found good with this listening address. */
+  readonly checked?: readonly VipSpec[] | undefined;
 }
 
-function requireServer(name: string, spec: ServerSpec, vip: IpEndpoint): void {
+/** What all services together ask of the tables, and of each other. Throws a DsrError for what packets alone cannot do. */
+export function requireServices(
+  configuration: Configuration,
+  listen: Vip | undefined,
+  { interfaceName, own, checked }: Surroundings,
+): void {
+  const { servers, emergency, abuse, vips } = configuration;
+  const count = vips.reduce((sum, vip) => sum + vip.servers.length, servers.length);
+  if (count > MAX_REALS)
+    throw new DsrError(
+      `cannot have ${count} servers, a server of two VIPs counted twice: ${MAX_REALS} are the most with dsr_if`,
+    );
+  const bytes = byteSetting(configuration);
+  if (bytes !== undefined) throw new DsrError(`${bytes} does not go with dsr_if (packets pass as they are)`);
+  if (vips !== checked) for (const vip of vips) requireVipOfItsOwn(vip, listen, { interfaceName, own });
+  const hosts = new Hosts(listen ? [listen, ...vips] : vips);
+  for (const [slot, spec] of servers.entries()) requireServer(`server ${slot}`, spec, listen, hosts);
+  if (emergency) requireServer('emergency', emergency, listen, hosts);
+  if (abuse) requireServer('abuse_server', abuse, listen, hosts);
+  if (vips === checked) return;
+  for (const vip of vips) {
+    const name = `dsr_vip ${vipName(vip)}`;
+    for (const { address } of vip.servers) hosts.require(`${name}: server '${formatIp(address)}'`, address);
+  }
+}
+
+/** Throws if it is what LISTEN is, or has an address of the balancer. */
+function requireVipOfItsOwn(spec: VipSpec, listen: Vip | undefined, { interfaceName, own }: Surroundings): void {
+  if (listen && vipName(listen) === vipName(spec))
+    throw new DsrError(
+      `dsr_vip ${vipName(spec)}: that is the listening address, whose servers are those of the table (server N)`,
+    );
+  requireForeign(spec, formatVipAddress({ ...spec, port: 0 }), interfaceName, own);
+}
+
+/** Throws if an address is one of the balancer's own. */
+function requireForeign(
+  vip: { readonly address: IpWords; readonly bits?: number },
+  text: string,
+  interfaceName: string,
+  own: readonly OwnAddress[],
+): void {
+  const whole = { address: vip.address, bits: vip.bits ?? ADDRESS_BITS };
+  const taken = own.map(({ address }) => parseIp(address.replace(/%.*/, ''))).find((one) => one && covers(whole, one));
+  if (!taken) return;
+  if (whole.bits < ADDRESS_BITS)
+    throw new DsrError(
+      `cannot return directly for '${text}': ${formatIp(taken)} of '${interfaceName}' itself is one of it`,
+    );
+  const hint = `ip address del ${text} dev ${interfaceName}: only the servers have it, on lo`;
+  throw new DsrError(`cannot return directly for '${text}': it is an address of '${interfaceName}' itself (${hint})`);
+}
+
+/** All VIPs, to ask for those that have an address. */
+class Hosts {
+  readonly #byBits = new Map<number, Map<string, Vip>>();
+
+  constructor(vips: readonly Vip[]) {
+    for (const vip of vips) {
+      const ofBits = this.#byBits.get(vip.bits) ?? new Map<string, Vip>();
+      this.#byBits.set(vip.bits, ofBits.set(addressName(vip.address), vip));
+    }
+  }
+
+  /** Throws a DsrError if the address of a server is a VIP's: frames to it would come back to us. */
+  require(text: string, address: IpWords): void {
+    for (const [bits, vips] of this.#byBits) {
+      const vip = vips.get(addressName(bits === ADDRESS_BITS ? address : masked(address, bits)));
+      if (!vip) continue;
+      const what =
+        bits === ADDRESS_BITS ? 'it is the VIP' : `it is one of the VIP ${formatVipAddress({ ...vip, port: 0 })}`;
+      throw new DsrError(`${text}: ${what} (name servers by their own addresses)`);
+    }
+  }
+}
+
+function requireServer(name: string, spec: ServerSpec, listen: Vip | undefined, hosts: Hosts): void {
   const { endpoint, max, hard, acl } = spec;
   if (endpoint === undefined) return;
   const text = `${name} '${formatEndpoint(endpoint)}'`;
   if (endpoint.kind !== 'ip') throw new DsrError(`${text}: a Unix socket has no MAC address (dsr_if sends frames)`);
-  if (endpoint.port !== 0 && endpoint.port !== vip.port) {
-    const own = vip.port === 0 ? 'has every port' : `has port ${vip.port}`;
+  if (!listen && name.startsWith('server'))
+    throw new DsrError(
+      `${text}: there is no listening address for it to serve (give listen, or dsr_vip VIP server IP)`,
+    );
+  if (listen && endpoint.port !== 0 && endpoint.port !== listen.port) {
+    const own = listen.port === 0 ? 'has every port' : `has port ${listen.port}`;
     throw new DsrError(`${text}: its port must be the VIP's, which ${own} (dsr_if sends packets on unchanged)`);
   }
-  if (isSame(endpoint.address, vip.address))
-    throw new DsrError(`${text}: it is the VIP (name servers by their own addresses)`);
+  hosts.require(text, endpoint.address);
   if (max > 0 || hard > 0)
     throw new DsrError(`${text}: max and hard do not go with dsr_if (who sees one direction counts no connections)`);
   if (acl > 0) throw new DsrError(`${text}: a list of its own does not go with dsr_if (use client_acl)`);
 }
 
-/** A line for each server that no network of the interface has; undefined where the interface has none of its family. */
-export function farServers({ servers }: Configuration, interfaceName: string, own: readonly OwnAddress[]): string[] {
-  return servers.flatMap(({ endpoint }, slot) => {
+/** A line for each server that no network of the interface has; none where the interface has none of its family. */
+export function farServers(
+  { servers, vips }: Configuration,
+  interfaceName: string,
+  own: readonly OwnAddress[],
+): string[] {
+  const networks = own.flatMap(networkOf);
+  const told = new Set<string>();
+  const lines: string[] = [];
+  const look = (address: IpWords, who: () => string) => {
+    const ofFamily = networks.filter((network) => isMapped(network.address) === isMapped(address));
+    if (ofFamily.length === 0 || ofFamily.some((network) => isIn(address, network))) return;
+    const name = addressName(address);
+    if (told.has(name)) return;
+    told.add(name);
+    lines.push(`${who()} is in no network of '${interfaceName}': only what is on that link can be reached`);
+  };
+  for (const [slot, { endpoint }] of servers.entries()) {
     const address = addressOf(endpoint);
-    const networks = own.flatMap((one) => networkOf(one, address));
-    if (!address || networks.length === 0 || networks.some((network) => isIn(address, network))) return [];
-    return [
-      `server ${slot} (${formatIp(address)}) is in no network of '${interfaceName}': only what is on that link can be reached`,
-    ];
-  });
+    if (address) look(address, () => `server ${slot} (${formatIp(address)})`);
+  }
+  for (const vip of vips) for (const { address } of vip.servers) look(address, () => `server ${formatIp(address)}`);
+  return lines;
 }
 
-/** Of the same family as `like`. */
-function networkOf({ address, netmask }: OwnAddress, like: IpWords | undefined): { address: IpWords; mask: IpWords }[] {
+interface Network {
+  readonly address: IpWords;
+  readonly mask: IpWords;
+}
+
+function networkOf({ address, netmask }: OwnAddress): Network[] {
   const parsed = parseIp(address.replace(/%.*/, ''));
   const mask = parseIp(netmask);
-  if (!parsed || !mask || !like || isMapped(parsed) !== isMapped(like)) return [];
-  return [{ address: parsed, mask }];
+  return parsed && mask ? [{ address: parsed, mask }] : [];
 }
 
-function isIn(address: IpWords, network: { address: IpWords; mask: IpWords }): boolean {
+function isIn(address: IpWords, network: Network): boolean {
   return address.every(
     (word, i) => ((word ^ network.address[i]) & network.mask[i]) === 0 || (i === 2 && isMapped(address)),
   );
@@ -82,13 +171,4 @@ function isIn(address: IpWords, network: { address: IpWords; mask: IpWords }): b
 
 function isMapped(words: IpWords): boolean {
   return words[0] === 0 && words[1] === 0 && words[2] === 0xffff;
-}
-
-function sameAddress(text: string, words: IpWords): boolean {
-  const parsed = parseIp(text.replace(/%.*/, ''));
-  return parsed !== undefined && isSame(parsed, words);
-}
-
-function isSame(a: IpWords, b: IpWords): boolean {
-  return a.every((word, i) => word === b[i]);
 }

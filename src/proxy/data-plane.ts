@@ -49,11 +49,29 @@ export interface RealSnapshot {
   readonly flows: number;
 }
 
+/** A service as frames meet it. */
+export interface VipSnapshot {
+  /** `192.0.2.80:80 tcp` */
+  readonly vip: string;
+  readonly servers: number;
+  /** Of them, those that take new flows. */
+  readonly inService: number;
+  /** Of its Maglev table. */
+  readonly slots: number;
+  readonly packets: number;
+  readonly bytes: number;
+  /** Flows that began or moved. */
+  readonly flows: number;
+}
+
 /** A data plane of frames, looked into. */
 export interface FrameView {
   /** Tables and counters, a line each. */
   describe(): Promise<string>;
+  /** The servers of the table, and the two outside it. */
   reals(): RealSnapshot[];
+  /** LISTEN, and each `dsr_vip`. */
+  vips(): VipSnapshot[];
   /** Makes this balancer the one that answers for the VIPs, which it tells the link, or one that does not. Throws a Refusal. */
   take(role: 'master' | 'standby'): void;
   /** Ends what outlives the process. A line about what could not be removed, undefined if nothing is left. */
@@ -84,8 +102,11 @@ export interface DataPlane {
   readonly logRings: readonly LogRingMemory[];
   /** Publishes a configuration: connections accepted after this call obey it. Throws a Refusal, changing nothing. */
   configure(configuration: Configuration): void;
-  /** Listens there and, once that works, no longer where it did. Rejects with a SystemError, changing nothing. */
-  listen(endpoint: Endpoint): Promise<void>;
+  /**
+   * Listens there and, once that works, no longer where it did. Rejects with a SystemError, changing nothing. `next` is
+   * the configuration that will be given to `configure` right after.
+   */
+  listen(endpoint: Endpoint, next: Configuration): Promise<void>;
   readonly listening: Endpoint | undefined;
   /** Leaves the workers these Linux capabilities and no others; to be called after the process became another user. */
   reduceCapabilities(keep: readonly number[]): Promise<void>;

@@ -27,7 +27,10 @@ test('pen -U -O dsr_if spreads DNS over bind9, by IPv4 and IPv6', { skip }, asyn
   // More than a packet holds: the answer comes in fragments, past the balancer.
   const long = await client.run('dig', [`@${VIP}`, '+bufsize=4096', '+ignore', '+short', 'TXT', 'long.test']);
   assert.equal(long.trim().split('\n').length, 12);
-  assert.match(await v4.ask('dsr'), /^vip 10\.7\.0\.80:53 udp packets 41 bytes \d+ flows 41\n/m);
+  assert.match(
+    await v4.ask('dsr'),
+    /^vip 10\.7\.0\.80:53 udp servers 2 in-service 2 slots 65537 packets 41 bytes \d+ flows 41\n/m,
+  );
   assert.match(await v4.ask(`explain 10.7.0.10:9 ${VIP}:53 udp`), /: server [01] /);
   assert.match(await v4.ask(`explain 10.7.0.10:9 ${VIP}:53 tcp`), /: drop \(the VIP does not serve/);
   await v4.stop();
@@ -38,5 +41,5 @@ test('pen -U -O dsr_if spreads DNS over bind9, by IPv4 and IPv6', { skip }, asyn
     servers: [0, 1].map(address6Of).map((one) => `[${one}]`),
   });
   assert.deepEqual([...new Set(await whoAnswers(client, VIP6, 40))].sort(), ['"www1"', '"www2"']);
-  assert.match(await v6.ask('dsr'), /^vip \[fd07::80\]:\* udp packets 40 /m);
+  assert.match(await v6.ask('dsr'), /^vip \[fd07::80\]:\* udp servers 2 in-service 2 slots 65537 packets 40 /m);
 });

@@ -1,0 +1,161 @@
+/** Services of direct server return besides LISTEN: `dsr_vip` makes one, gives it servers and says how they are chosen. */
+import { formatIp, type IpWords } from '../../core/address.js';
+import {
+  isSameAddress,
+  MAX_VIPS,
+  parseVip,
+  type Vip,
+  type VipServer,
+  type VipSpec,
+  type VipText,
+  vipName,
+} from '../../core/vip.js';
+import { type Argument, MAX_INT, optional, parseInteger, takeWord } from '../argument.js';
+import { type Command, setting } from '../command.js';
+import { CommandError, quoted } from '../errors.js';
+import { resolveHost, resolvePort } from '../resolve.js';
+import type { Words } from '../words.js';
+
+/** A VIP as written; its port may be a name, and names are looked up only when the command is run. */
+interface VipWords extends VipText {
+  readonly protocol: Vip['protocol'];
+}
+
+/** `ADDRESS[/BITS][:PORT] [tcp|udp]`; tcp unless it says so. */
+const vipWords: Argument<VipWords> = {
+  usage: 'IP[/BITS][:PORT] [tcp|udp]',
+  take(words) {
+    const text = takeWord(words, 'IP[/BITS][:PORT]');
+    const vip = parseVip(text);
+    if (typeof vip === 'string') throw new CommandError(`${quoted(text)}: ${vip}`);
+    const word = words.peek();
+    if (word !== 'tcp' && word !== 'udp') return { ...vip, protocol: 'tcp' };
+    words.next();
+    return { ...vip, protocol: word };
+  },
+};
+
+interface ServerWords {
+  readonly host: string;
+  readonly weight: number | undefined;
+}
+
+interface VipChanges {
+  readonly roundRobin: boolean | undefined;
+  readonly servers: readonly ServerWords[];
+}
+
+const changes: Argument<VipChanges> = {
+  usage: '[hash|roundrobin] [server IP [weight W]]...',
+  take(words) {
+    const word = words.peek();
+    const roundRobin = word === 'roundrobin' ? true : word === 'hash' ? false : undefined;
+    if (roundRobin !== undefined) words.next();
+    const servers: ServerWords[] = [];
+    while (!words.isEmpty) servers.push(takeServer(words));
+    return { roundRobin, servers };
+  },
+};
+
+/** `server IP ...`, for `no dsr_vip`. */
+const serverHosts: Argument<string[]> = {
+  usage: '[server IP]...',
+  take(words) {
+    const hosts: string[] = [];
+    while (!words.isEmpty) hosts.push(takeHost(words));
+    return hosts;
+  },
+};
+
+export const vipCommands: readonly Command[] = [
+  setting({
+    name: 'dsr_vip',
+    arguments: [vipWords, changes],
+    section: 'Servers',
+    help: 'direct server return: a service besides LISTEN, or servers for it; without PORT every port, with BITS every address of the prefix',
+    isNew: true,
+    async run({ draft }, words, { roundRobin, servers }) {
+      const vip = await resolveVip(words);
+      const name = vipName(vip);
+      const before = draft.vip(name);
+      if (before && roundRobin === undefined && servers.length === 0)
+        throw new CommandError(`${quoted(name)} is there already (give it servers: dsr_vip ${name} server IP)`);
+      if (!before && draft.vipCount >= MAX_VIPS) throw new CommandError(`${MAX_VIPS} are the most`);
+      const was: VipSpec = before ?? { ...vip, roundRobin: undefined, servers: [] };
+      draft.setVip({
+        ...was,
+        roundRobin: roundRobin ?? was.roundRobin,
+        servers: servers.length === 0 ? was.servers : await withServers(was.servers, servers),
+      });
+      return undefined;
+    },
+  }),
+  setting({
+    name: 'no dsr_vip',
+    arguments: [optional(vipWords), serverHosts],
+    section: 'Servers',
+    help: 'take servers away from such a service; without servers the service; without a service all of them',
+    isNew: true,
+    async run({ draft }, words, hosts) {
+      if (words === undefined) {
+        draft.clearVips();
+        return undefined;
+      }
+      const name = vipName(await resolveVip(words));
+      const spec = draft.vip(name);
+      if (!spec) throw new CommandError(`there is no ${quoted(name)}`);
+      if (hosts.length === 0) {
+        draft.removeVip(name);
+        return undefined;
+      }
+      const gone = await Promise.all(hosts.map(resolveHost));
+      const [unknown] = gone.filter(
+        (address) => !spec.servers.some((server) => isSameAddress(server.address, address)),
+      );
+      if (unknown) throw new CommandError(`${quoted(formatIp(unknown))} is no server of ${quoted(name)}`);
+      const servers = spec.servers.filter(({ address }) => !gone.some((one) => isSameAddress(one, address)));
+      draft.setVip({ ...spec, servers });
+      return undefined;
+    },
+  }),
+];
+
+/** As the commands take it: the service, then its servers, a line each. */
+export function vipLines(spec: VipSpec): string[] {
+  const name = vipName(spec);
+  const choosing = spec.roundRobin === undefined ? '' : spec.roundRobin ? ' roundrobin' : ' hash';
+  return [
+    `dsr_vip ${name}${choosing}`,
+    ...spec.servers.map(({ address, weight }) => `dsr_vip ${name} server ${formatIp(address)} weight ${weight}`),
+  ];
+}
+
+function takeHost(words: Words): string {
+  const word = words.next();
+  if (word !== 'server') throw new CommandError(`expected server, got ${quoted(word ?? '')}`);
+  return takeWord(words, 'IP after server');
+}
+
+function takeServer(words: Words): ServerWords {
+  const host = takeHost(words);
+  if (words.peek() !== 'weight') return { host, weight: undefined };
+  words.next();
+  return { host, weight: parseInteger(words.next(), 0, MAX_INT) };
+}
+
+async function resolveVip({ address, bits, port, protocol }: VipWords): Promise<Vip> {
+  return { address, bits, protocol, port: port === undefined ? 0 : await resolvePort(port) };
+}
+
+/** Those of before, changed, and behind them those that are new; a weight that is not given stays, or is 1. */
+async function withServers(before: readonly VipServer[], given: readonly ServerWords[]): Promise<VipServer[]> {
+  const servers = [...before];
+  const placeOf = (address: IpWords) => servers.findIndex((server) => isSameAddress(server.address, address));
+  for (const { host, weight } of given) {
+    const address = await resolveHost(host);
+    const place = placeOf(address);
+    if (place < 0) servers.push({ address, weight: weight ?? 1 });
+    else if (weight !== undefined) servers[place] = { address, weight };
+  }
+  return servers;
+}
