@@ -28,8 +28,8 @@ export function maglevTable(members: readonly MaglevMember[], size = maglevSize(
   if (heaviest === 0) return new Uint16Array(0);
   const names = members.map(({ name }) => Uint16Array.from(name, (char) => char.charCodeAt(0)));
   // Each member's permutation: start somewhere, go on by a fixed step; all slots come up, the size being prime.
-  const next = Float64Array.from(names, (name) => halfSipHash(name, name.length, 0, 1) % size);
-  const skip = Float64Array.from(names, (name) => (halfSipHash(name, name.length, 0, 2) % (size - 1)) + 1);
+  const next = Int32Array.from(names, (name) => halfSipHash(name, name.length, 0, 1) % size);
+  const skip = Int32Array.from(names, (name) => (halfSipHash(name, name.length, 0, 2) % (size - 1)) + 1);
   const credit = new Float64Array(members.length);
   const table = new Uint16Array(size);
   const taken = new Uint8Array(size);
@@ -39,9 +39,15 @@ export function maglevTable(members: readonly MaglevMember[], size = maglevSize(
       credit[i] += members[i].weight;
       if (credit[i] < heaviest) continue;
       credit[i] -= heaviest;
-      while (taken[next[i]] === 1) next[i] = (next[i] + skip[i]) % size;
-      taken[next[i]] = 1;
-      table[next[i]] = i;
+      // Both are less than the size: to subtract takes a quarter of the time of a remainder.
+      let place = next[i];
+      while (taken[place] === 1) {
+        place += skip[i];
+        if (place >= size) place -= size;
+      }
+      next[i] = place;
+      taken[place] = 1;
+      table[place] = i;
       if (--left === 0) return table;
     }
   }
