@@ -1,7 +1,8 @@
 /**
  * `npm run bench:xdp`: what the XDP program of Direct Server Return costs a packet, by BPF_PROG_TEST_RUN, and how many
  * packets a second it sends on over a veth pair, by live frames, beside a program that only swaps MAC addresses and
- * Debian's pen. Needs root; runs in network namespaces of its own. Prints tables in Markdown.
+ * Debian's pen. Needs root; runs in network namespaces of its own. Prints tables in Markdown; of `servers`, `services` and
+ * `rate` an argument chooses one.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -12,7 +13,7 @@ import { median, ratios } from './statistics.js';
 import { tableText } from './table.js';
 import { bpf, program as dsr, network, uapi } from './xdp/product.js';
 import { always, clientFrame, countAndDrop, OFFSETS, swapMacs } from './xdp/programs.js';
-import { clientQuestion, OWN_MAC, scene, VIPS } from './xdp/scene.js';
+import { clientQuestion, IN_PREFIX, manyServices, OWN_MAC, scene, VIPS } from './xdp/scene.js';
 
 /** @typedef {import('../src/bpf/asm/index.js').Code} Code */
 
@@ -24,17 +25,22 @@ const REPEAT = 300_000;
 const ROUNDS = 7;
 const LIVE_FRAMES = 2_000_000;
 const C_PEN = '/usr/bin/pen';
-const OPTIONS = { ipv4: true, ipv6: true, vlan: true, acl: false, prefixes: false };
+const OPTIONS = { ipv4: true, ipv6: true, vlan: true, acl: false, tunnels: false, prefixes: false };
 
 if (process.env.PEN_BENCH_INSIDE === undefined) {
   const self = fileURLToPath(import.meta.url);
   const env = { ...process.env, PEN_BENCH_INSIDE: '1' };
-  const { status } = spawnSync('unshare', ['--net', '--mount', process.execPath, self], { stdio: 'inherit', env });
+  const { status } = spawnSync('unshare', ['--net', '--mount', process.execPath, self, ...process.argv.slice(2)], {
+    stdio: 'inherit',
+    env,
+  });
   process.exitCode = status ?? 1;
 } else {
   for (const [name, value] of Object.entries(describeMachine(assignCores()))) console.log(`${name}: ${value}`);
-  nanoseconds();
-  await packetsPerSecond();
+  const only = process.argv[2];
+  if (only === undefined || only === 'servers') nanoseconds();
+  if (only === undefined || only === 'services') byServices();
+  if (only === undefined || only === 'rate') await packetsPerSecond();
 }
 
 /** By program, family, kind of packet and number of servers. */
@@ -68,6 +74,33 @@ function nanoseconds() {
   }
   const columns = ['servers', 'family', 'program', 'one flow', 'one of 16,384 flows', 'new flow each', 'not for a VIP'];
   console.log(`\n${tableText({ title: 'Nanoseconds a packet, above what making the packet costs', columns, rows })}`);
+}
+
+/** By number of services, which all are looked up. */
+function byServices() {
+  /** @type {string[][]} */
+  const rows = [];
+  for (const services of [1, 16, 64, 512, 2048]) {
+    const tables = manyServices(services);
+    const { code } = dsrProgram({ ...OPTIONS, ipv6: false, prefixes: true });
+    const { port } = OFFSETS.ipv4;
+    // The last two bytes of the destination.
+    const anyService = { at: 32, mask: services - 1, width: /** @type {const} */ (2) };
+    const cases = [
+      { vary: undefined, to: '10.20.0.0' },
+      { vary: anyService, to: '10.20.0.0' },
+      { vary: { at: port, mask: -1, width: /** @type {const} */ (2) }, to: '10.20.0.0' },
+      { vary: undefined, to: IN_PREFIX },
+      { vary: undefined, to: '10.9.0.200' },
+    ];
+    rows.push([
+      `${services}`,
+      ...cases.map(({ vary, to }) => cost(code, clientQuestion('ipv4', to), vary, tables.maps)),
+    ]);
+    tables.close();
+  }
+  const columns = ['services', 'one flow', 'a flow of each', 'of 65,536 flows', 'to a prefix', 'not for a VIP'];
+  console.log(`\n${tableText({ title: 'Nanoseconds a packet, by number of services', columns, rows })}`);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Tables with one VIP for IPv4 and one for IPv6, any UDP port, in front of any number of servers. */
 import { address as addresses, tables as bpfTables, frame, layout, record } from './product.js';
 
-const { addressBytes, controlValueOf, realValueOf, vipKeyOf, vipValueOf } = record;
+const { addressBytes, controlValueOf, prefixKeyOf, prefixVipKeyOf, realValueOf, vipKeyOf, vipValueOf } = record;
 const { defaultDimensions } = layout;
 
 export const OWN_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
@@ -20,7 +20,8 @@ function ip(text) {
 /** @param {number} servers */
 export function scene(servers) {
   const slots = servers > 655 ? 655_373 : 65_537;
-  const size = defaultDimensions;
+  // Room for the tables of `manyServices`.
+  const size = { ...defaultDimensions, pages: 8192 };
   const tables = new bpfTables.BpfTables(bpfTables.createMaps(size), size);
   tables.setControl(controlValueOf({ mac: OWN_MAC, seed: 1, epoch: 1 }));
   // Their MAC address is ours, so that a frame that was sent on comes back to us in the next round.
@@ -43,6 +44,34 @@ export function scene(servers) {
       Uint16Array.from({ length: slots }, (_, slot) => 1 + ((slot * 7919) % servers)),
     );
   }
+  return tables;
+}
+
+/** Any address of it is a VIP, in `manyServices`. */
+export const IN_PREFIX = '10.21.7.7';
+
+/**
+ * So many services for UDP, at 10.20.0.0, 10.20.1.0 and so on, of one server each; and one that is a prefix.
+ * @param {number} services a power of two
+ */
+export function manyServices(services) {
+  const tables = scene(1);
+  const key = (/** @type {number} */ i) => ip(`10.20.${i & 255}.${i >> 8}`);
+  const slots = new Uint16Array(1009).fill(1);
+  for (let i = 0; i < services; i++) {
+    const value = vipValueOf({ index: i + 2, flags: 0, acl: 0 });
+    for (const [port, protocol] of [
+      [PORT, UDP],
+      [0, UDP],
+      [0, 0],
+    ])
+      tables.setVip(vipKeyOf(key(i), 4, port, protocol), value);
+    tables.setSlots(i + 2, slots);
+  }
+  const index = services + 2;
+  tables.setPrefix(prefixKeyOf(ip('10.21.0.0'), 4, 96 + 16), vipValueOf({ index: 1, flags: 0, acl: 0 }));
+  for (const port of [PORT, 0]) tables.setVip(prefixVipKeyOf(1, 4, port, UDP), vipValueOf({ index, flags: 0, acl: 0 }));
+  tables.setSlots(index, slots);
   return tables;
 }
 
