@@ -139,7 +139,7 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
     ['server 0 acl 12', "error: server: expected a number from 0 to 9, got '12'\n"],
     [
       'server 0 max 3 foo 4',
-      "error: server: expected acl, address, port, max, hard, blacklist, weight, prio, proxy, name, tls or sni, got 'foo'\n",
+      "error: server: expected acl, address, port, max, hard, blacklist, weight, prio, proxy, name, tls, sni or encap, got 'foo'\n",
     ],
     ['server 0 max', 'error: server: expected a number from 0 to 2147483647, got nothing\n'],
     ['server 0 port 65536', 'error: server: port 65536 is out of range (0 to 65535)\n'],
@@ -256,6 +256,15 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
       'server 0 name www.*.com',
       "error: server: 'www.*.com' is no name of a host (write www.example.com, *.example.com, or * for any)\n",
     ],
+  ],
+  'servers behind tunnels': [
+    ['server 0 encap', 'error: server: expected ipip, gue or none, got nothing\n'],
+    ['server 0 encap gre', "error: server: expected ipip, gue or none, got 'gre'\n"],
+    [
+      'server 0 encap ipip',
+      'error: server: server 0: encap is for direct server return (-O "dsr_if IF", or leave it out)\n',
+    ],
+    ['server 0 encap none', ''],
   ],
   'what is not built yet says so': [
     ...['ascii'].flatMap((word): Exchange[] => [

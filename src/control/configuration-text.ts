@@ -143,12 +143,13 @@ function prefixLength(mask: IpWords): number {
 
 /** An empty row has the address that empties it, so that it wins over a row of the command line. */
 function serverLine(spec: ServerSpec, slot: number): string {
-  const { endpoint, acl, max, hard, weight, prio, proxy, names, tls, sni } = spec;
+  const { endpoint, acl, max, hard, weight, prio, proxy, names, tls, sni, encap } = spec;
   const port = endpoint?.kind === 'unix' ? '' : ` port ${endpoint?.port ?? 0}`;
   const address = `address ${sayable(hostOf(endpoint))}${port}`;
   const limits = `max ${max} hard ${hard} weight ${weight} prio ${prio}`;
   const peer = sni !== '' ? ` sni ${sni}` : tls === 'off' ? '' : ' sni -';
-  return `server ${slot} acl ${acl} ${address} ${limits} proxy ${proxy} name ${names.join() || '*'} tls ${tls}${peer}`;
+  const way = `tls ${tls}${peer} encap ${encap}`;
+  return `server ${slot} acl ${acl} ${address} ${limits} proxy ${proxy} name ${names.join() || '*'} ${way}`;
 }
 
 function spareLine(word: string, spec: ServerSpec | undefined): string {

@@ -16,7 +16,7 @@ const brokenFiles: readonly PrepareCase[] = [
     '# fine\nacl 1 maybe 1.2.3.4\n\nserver 0 port x y\nconn_max 0\n',
     [
       "FILE:2: acl: expected permit or deny, got 'maybe'",
-      "FILE:4: server: expected acl, address, port, max, hard, blacklist, weight, prio, proxy, name, tls or sni, got 'y'",
+      "FILE:4: server: expected acl, address, port, max, hard, blacklist, weight, prio, proxy, name, tls, sni or encap, got 'y'",
       "FILE:5: conn_max: expected a number from 1 to 1048576, got '0'",
     ],
   ],

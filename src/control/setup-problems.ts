@@ -8,7 +8,14 @@ import { udpProblems } from './udp-check.js';
 
 /** A line each; none if the Setup can be had. */
 export function setupProblems(setup: Setup): string[] {
-  return [portProblem(setup), directProblem(setup), vipProblem(setup), adminProblem(setup), tlsProblem(setup)]
+  return [
+    portProblem(setup),
+    directProblem(setup),
+    vipProblem(setup),
+    encapProblem(setup),
+    adminProblem(setup),
+    tlsProblem(setup),
+  ]
     .filter((problem) => problem !== undefined)
     .concat(udpProblems(setup));
 }
@@ -40,6 +47,13 @@ function vipProblem({ configuration, dsrInterface }: Setup): string | undefined 
   const [first] = configuration.vips;
   if (first === undefined || dsrInterface !== undefined) return undefined;
   return `dsr_vip ${vipName(first)} is for direct server return (give it an interface: dsr_if IF)`;
+}
+
+/** A proxy's connections need no tunnel. */
+function encapProblem({ configuration, dsrInterface }: Setup): string | undefined {
+  if (dsrInterface !== undefined) return undefined;
+  const slot = configuration.servers.findIndex(({ encap }) => encap !== 'none');
+  return slot < 0 ? undefined : `server ${slot}: encap is for direct server return (-O "dsr_if IF", or leave it out)`;
 }
 
 /** Other hosts must not command pen without a token. */

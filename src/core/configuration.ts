@@ -52,6 +52,9 @@ export interface LogTarget {
   readonly endpoint: IpEndpoint | undefined;
 }
 
+/** How packets get to a server of direct return: as frames on its link, or in a tunnel (IPIP, or GUE over UDP). */
+export type Encap = 'none' | 'ipip' | 'gue';
+
 /** One row of the server table as configured. `port` 0 or no endpoint: the slot is empty and takes nothing. */
 export interface ServerSpec {
   readonly endpoint: Endpoint | undefined;
@@ -71,6 +74,7 @@ export interface ServerSpec {
   readonly tls: ServerTls;
   /** The name it is asked for and its certificate must be for; '' = its address. */
   readonly sni: string;
+  readonly encap: Encap;
 }
 
 export type ServerTls = 'off' | 'on' | 'verify';
@@ -211,6 +215,7 @@ export const emptySlot: ServerSpec = {
   names: [],
   tls: 'off',
   sni: '',
+  encap: 'none',
 };
 
 export const emptyConfiguration: Configuration = {

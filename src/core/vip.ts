@@ -1,5 +1,6 @@
 /** A service of direct server return besides the listening address: an address or a prefix, and servers of its own. */
 import { formatIp, type IpWords, isV4, parseIp } from './address.js';
+import type { Encap } from './configuration.js';
 
 export interface Vip {
   readonly address: IpWords;
@@ -14,6 +15,7 @@ export interface VipServer {
   readonly address: IpWords;
   /** Its share, 0 = nothing new. */
   readonly weight: number;
+  readonly encap: Encap;
 }
 
 export interface VipSpec extends Vip {
@@ -87,9 +89,9 @@ export function isSameService(a: VipSpec, b: VipSpec): boolean {
     a === b ||
     (a.roundRobin === b.roundRobin &&
       a.servers.length === b.servers.length &&
-      a.servers.every(({ address, weight }, i) => {
+      a.servers.every(({ address, weight, encap }, i) => {
         const other = b.servers[i];
-        return weight === other.weight && isSameAddress(address, other.address);
+        return weight === other.weight && encap === other.encap && isSameAddress(address, other.address);
       }))
   );
 }

@@ -13,7 +13,9 @@ function vip(text: string, servers: readonly (number | VipServer)[], changes: Pa
   const parsed = parseVip(text);
   if (typeof parsed === 'string') assert.fail(parsed);
   const { address, bits, port } = parsed;
-  const list = servers.map((one) => (typeof one === 'number' ? { address: addressOf(one), weight: 1 } : one));
+  const list = servers.map((one) =>
+    typeof one === 'number' ? { address: addressOf(one), weight: 1, encap: 'none' as const } : one,
+  );
   return { address, bits, port: Number(port ?? 0), protocol: 'tcp', roundRobin: undefined, servers: list, ...changes };
 }
 
@@ -45,7 +47,10 @@ test('services: each has its own servers, and a server of two is asked once', ()
 });
 
 test('services: what is done to a server of one is not done to the same server of another', () => {
-  const two = (weight: number) => [vip('10.7.1.1:80', [{ address: addressOf(2), weight }]), vip('10.7.1.2:80', [2])];
+  const two = (weight: number) => [
+    vip('10.7.1.1:80', [{ address: addressOf(2), weight, encap: 'none' }]),
+    vip('10.7.1.2:80', [2]),
+  ];
   const made = stage(withVips(two(1)), only);
   const [first, second] = [whereTo(made, ip('10.7.1.1')), whereTo(made, ip('10.7.1.2'))];
   assert.notEqual(first, second, 'they are two reals');

@@ -86,6 +86,13 @@ export function stage(
       send,
       log,
       vipsChanged: () => void counts.vipsChanged++,
+      tunnelsChanged: (areUsed) => void said.push(`tunnels ${areUsed}`),
+      far: {
+        token: 7,
+        source: (family) => (family === 4 ? ip('10.7.255.1') : undefined),
+        interfaceMtu: () => 1500,
+        way: () => ({ nextHop: addressOf(99), mtu: undefined }),
+      },
       role: 'master',
       ...more,
     },

@@ -211,3 +211,19 @@ test('controller: goes on from what an earlier one decided', () => {
   second.pass(1300);
   assert.deepEqual(table(second), [[0, SLOTS]], 'and are gone if they do not answer');
 });
+
+test('controller: a server behind a tunnel is asked by its router, and the program is told before and after', () => {
+  const made = stage(configuration([spec(1), spec(2, { encap: 'ipip' })]));
+  assert.ok(made.said.includes('tunnels true'));
+  made.pass(1000);
+  const inTunnel = made.sent.filter((frame) => frame[12] === 8 && frame[13] === 0);
+  assert.ok(inTunnel.length > 0, 'an echo request in a tunnel');
+  const [question] = inTunnel;
+  assert.deepEqual([...question.subarray(30, 34)], [...wire(ip('10.7.0.2'))], 'to the server');
+  assert.deepEqual([...question.subarray(50, 54)], [...wire(LISTEN.address)], 'for the VIP inside');
+  // Nobody answers those here.
+  assert.equal(made.shares().get(2), undefined);
+  made.configure(configuration([spec(1), spec(2)]));
+  assert.ok(made.said.includes('tunnels false'));
+  assert.ok((made.shares().size ?? 0) >= 2);
+});

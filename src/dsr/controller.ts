@@ -6,18 +6,19 @@
 import { type IpWords, isV4 } from '../core/address.js';
 import type { Configuration, DsrRole, ServerSpec } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
-import { ADDRESS_BITS, isSameService, type Vip, type VipSpec, vipName } from '../core/vip.js';
+import { ADDRESS_BITS, isSameAddress, isSameService, type Vip, type VipSpec, vipName } from '../core/vip.js';
 import { arpAnnouncement } from '../frame/arp.js';
 import { ndpAnnouncement } from '../frame/ndp.js';
 import { type AclRecord, aclRecords } from './acl-prefixes.js';
 import { DsrError } from './errors.js';
-import { ABUSE_REAL, EMERGENCY_REAL, EPOCH_MS, REAL_SERVES } from './layout.js';
-import { addressName, Neighbours } from './neighbours.js';
+import { ABUSE_REAL, ANSWERS_PER_WINDOW, EMERGENCY_REAL, EPOCH_MS, REAL_SERVES } from './layout.js';
+import { addressName } from './neighbours.js';
 import type { Inherited } from './pinned-path.js';
+import { type FarOptions, Reach, type Reached, type Target, targetName } from './reach.js';
 import { Reals, since } from './reals.js';
 import { addressBytes, controlValueOf, epochOf, realOf } from './record.js';
 import { type Member, type MemberState, Service, type Standing } from './service.js';
-import { addressOf, listenService, type ServiceSpec, vipService } from './services.js';
+import { listenService, type ServiceSpec, targetOf, usesTunnels, vipService } from './services.js';
 import { SpareReal } from './spare-real.js';
 import type { ControlTables, Traffic } from './tables.js';
 import { Tidings } from './tidings.js';
@@ -32,6 +33,7 @@ export interface ControllerOptions {
   readonly mac: Uint8Array;
   /** An IPv6 address of the interface, for asking. */
   sourceV6(): Uint8Array | undefined;
+  readonly far: FarOptions;
   readonly servers: ServerState;
   readonly interfaceName: string;
   send(frame: Uint8Array): void;
@@ -41,6 +43,8 @@ export interface ControllerOptions {
   readonly inherited?: Inherited | undefined;
   /** The entries of `vips` are other ones now; a program that knows them by heart is to be replaced. */
   vipsChanged(): void;
+  /** Tunnels are about to be used, or are not any more; a program that leaves out what is off is to be replaced. */
+  tunnelsChanged(areUsed: boolean): void;
 }
 
 /** Times that a VIP is announced, and how long after each other (RFC 5227 ANNOUNCE_NUM, ANNOUNCE_INTERVAL). */
@@ -55,7 +59,7 @@ const SPARES = { emergency: EMERGENCY_REAL, abuse: ABUSE_REAL } as const;
 
 export class Controller {
   readonly #options: ControllerOptions;
-  readonly #neighbours: Neighbours;
+  readonly #reach: Reach;
   readonly #reals: Reals;
   readonly #vipEntries: VipEntries;
   readonly #numbers: Numbers;
@@ -78,10 +82,15 @@ export class Controller {
   /** By row, as the tables have it: bit 0 blacklisted, bit 1 draining. */
   #withheld = new Uint8Array(0);
   #role: DsrRole;
-  /** Where servers answered an earlier process, by name; until they are asked here. */
-  readonly #known = new Map<string, Uint8Array>();
+  /** How servers were reached that answered an earlier process, by name; until they are asked here. */
+  readonly #known = new Map<string, Reached>();
   readonly #inheritedVips: ReadonlyMap<string, number>;
   #isOpen = false;
+  /** Whether the program has tunnels, and whether the configuration needs them. */
+  #usesTunnels = false;
+  #mayNeedTunnels = false;
+  /** What is in `control`, as text. */
+  #control = '';
   #isSettled = false;
   #epoch = 0;
   #nextEpochMs = 0;
@@ -96,24 +105,23 @@ export class Controller {
     this.#options = options;
     this.#configuration = configuration;
     this.#mac = options.mac;
-    const neighbours = {
-      mac: () => this.#mac,
-      sourceV6: options.sourceV6,
-      send: options.send,
-      changed: (name: string) => this.#neighbourChanged(name),
-    };
-    this.#neighbours = new Neighbours(neighbours);
+    const { sourceV6, far, send } = options;
+    const mac = () => this.#mac;
+    this.#reach = new Reach({ mac, sourceV6, far, send, changed: (name) => this.#reachChanged(name) });
     this.#role = role;
     this.#announcements = role === 'master' ? ANNOUNCEMENTS : 0;
     const servers = inherited ? serversIn(inherited) : [];
-    for (const { address, mac, state } of servers)
-      if ((state & REAL_SERVES) !== 0) this.#known.set(addressName(address), mac);
+    for (const server of servers) {
+      const { address, mac, tunnel } = server;
+      const name = targetName({ address, encap: tunnel?.encap ?? 'none' });
+      if ((server.state & REAL_SERVES) !== 0) this.#known.set(name, { mac, tunnel });
+    }
     if (inherited) this.#epoch = epochOf(inherited.control);
     this.#inheritedVips = inherited ? numbersIn(inherited.vips, inherited.prefixes) : new Map();
     this.#reals = new Reals(tables, servers);
     this.#numbers = new Numbers(0, this.#inheritedVips);
     this.#vipEntries = new VipEntries(tables);
-    this.#tidings = new Tidings(options.interfaceName, options.log);
+    this.#tidings = new Tidings(options.interfaceName, options.log, (name) => this.#reach.hint(name));
     const spare = (real: number) => new SpareReal(real, tables, this.#reals);
     this.#spares = { emergency: spare(EMERGENCY_REAL), abuse: spare(ABUSE_REAL) };
   }
@@ -135,7 +143,7 @@ export class Controller {
 
   /** Whether every server has answered. */
   get isComplete(): boolean {
-    return this.#neighbours.isComplete;
+    return this.#reach.isComplete;
   }
 
   /**
@@ -148,6 +156,9 @@ export class Controller {
     const had = this.#spares.emergency.isThere;
     this.#nowMs = nowMs;
     this.#configuration = configuration;
+    // Before a real says that it has one, and after the last has said so.
+    const areUsed = usesTunnels(configuration);
+    if (areUsed && !this.#usesTunnels) this.#options.tunnelsChanged(true);
     for (const { key, value } of acl.values()) this.#options.tables.setAcl(key, value);
     // Nobody is asked for a list that is gone, once all is written.
     for (const [name, record] of this.#acl) if (!acl.has(name)) this.#oldAcl.set(name, record);
@@ -162,6 +173,8 @@ export class Controller {
       for (const service of this.services) this.#dirty.add(service);
     this.#known.clear();
     this.#isSettled = false;
+    this.#mayNeedTunnels = areUsed;
+    this.#usesTunnels ||= areUsed;
     this.turn(nowMs);
   }
 
@@ -198,17 +211,18 @@ export class Controller {
 
   /** A frame that came for the interface and may be an answer. */
   received(frame: Uint8Array): void {
-    this.#neighbours.received(frame);
+    this.#reach.received(frame, this.#nowMs);
   }
 
   /** Asks, gives up, writes, announces: whatever is due. */
   turn(nowMs: number): void {
     this.#nowMs = nowMs;
-    this.#neighbours.tick(nowMs);
+    if (nowMs >= this.#nextEpochMs) this.#beginEpoch(nowMs);
+    this.#writeControl();
+    this.#reach.tick(nowMs);
     if (this.#listen && this.#withheldHasChanged()) this.#dirty.add(this.#listen);
     this.#work();
     this.#tidings.tell(nowMs, (name) => this.#rowOf(name));
-    if (nowMs >= this.#nextEpochMs) this.#beginEpoch(nowMs);
     if (this.#isOpen && this.#announcements > 0 && nowMs >= this.#nextAnnouncementMs) this.announce();
   }
 
@@ -252,13 +266,18 @@ export class Controller {
 
   /** Of the emergency or abuse server. */
   spareStateOf(spec: ServerSpec | undefined): 'in-service' | 'silent' {
-    const address = addressOf(spec?.endpoint);
-    return address && this.#neighbours.at(addressName(address))?.isAlive ? 'in-service' : 'silent';
+    const target = targetOf(spec);
+    return target && this.#reach.of(targetName(target)) ? 'in-service' : 'silent';
   }
 
-  /** Where an address was last. */
-  macOf(address: IpWords): Uint8Array | undefined {
-    return this.#neighbours.at(addressName(address))?.mac;
+  /** Where a server, or whoever is next on the way to it, was last. */
+  macOf(target: Target): Uint8Array | undefined {
+    return this.#reach.lastMacOf(targetName(target));
+  }
+
+  /** Of a server behind a tunnel, for people: `encap ipip by 192.0.2.1 mtu 1480`; '' for others. */
+  tunnelOf(target: Target): string {
+    return this.#reach.describe(targetName(target));
   }
 
   /** Of a server, since it got its number. */
@@ -279,13 +298,8 @@ export class Controller {
       hasEmergency: this.#spares.emergency.isThere,
       isBlacklisted: (slot) => servers.blacklistedUntil(slot) > this.#nowMs,
       isDraining: (slot) => servers.isDraining(slot),
-      macOf: (name) => this.#aliveMacOf(name),
+      reach: (name) => this.#reach.of(name),
     };
-  }
-
-  #aliveMacOf(name: string): Uint8Array | undefined {
-    const neighbour = this.#neighbours.at(name);
-    return neighbour?.isAlive ? neighbour.mac : undefined;
   }
 
   #configureListen(vip: Vip | undefined): void {
@@ -313,21 +327,25 @@ export class Controller {
 
   #configureService(service: Service, spec: ServiceSpec): void {
     const before = new Set(service.members.map(({ name }) => name));
+    const hasMoved = !isSameAddress(service.vip.address, spec.vip.address);
     service.configure(spec);
-    for (const { name, address } of service.members) if (!before.delete(name)) this.#use(name, address, service);
+    for (const member of service.members) {
+      if (!before.delete(member.name)) this.#use(member.name, member, service);
+      else if (hasMoved) this.#reach.aim(member.name, spec.vip.address);
+    }
     for (const name of before) this.#leave(name, service);
     this.#dirty.add(service);
   }
 
   #configureSpare(spare: SpareReal, spec: ServerSpec | undefined): void {
     const { name } = spare;
-    const address = addressOf(spec?.endpoint);
-    spare.configure(address);
+    const target = targetOf(spec);
+    spare.configure(target);
     if (name === spare.name) return;
     if (name !== undefined) this.#leave(name, spare);
-    if (!address || spare.name === undefined) return;
-    this.#use(spare.name, address, spare);
-    spare.write(this.#aliveMacOf(spare.name));
+    if (!target || spare.name === undefined) return;
+    this.#use(spare.name, target, spare);
+    spare.write(this.#reach.of(spare.name));
   }
 
   /** Closes the VIPs that are no more, then takes their servers away. */
@@ -357,31 +375,34 @@ export class Controller {
     return index;
   }
 
-  #use(name: string, address: IpWords, user: Service | SpareReal): void {
+  #use(name: string, target: Target, user: Service | SpareReal): void {
     const users = this.#users.get(name) ?? new Set();
     this.#users.set(name, users.add(user));
     if (users.size > 1) return;
-    this.#neighbours.add(name, address);
-    this.#tidings.await(name, address, this.#nowMs);
-    const mac = this.#known.get(name);
-    if (mac) this.#neighbours.assume(name, mac);
+    this.#tidings.await(name, target.address, this.#nowMs);
+    this.#reach.add(name, target, vipOf(user) ?? target.address);
+    const known = this.#known.get(name);
+    if (known) this.#reach.assume(name, known, this.#nowMs);
   }
 
   #leave(name: string, user: Service | SpareReal): void {
     const users = this.#users.get(name);
     users?.delete(user);
+    // Whoever is behind a tunnel is asked for a VIP that it still has.
+    const vip = users && [...users].map(vipOf).find((one) => one !== undefined);
+    if (vip) this.#reach.aim(name, vip);
     if (users?.size !== 0) return;
     this.#users.delete(name);
-    this.#neighbours.remove(name);
+    this.#reach.remove(name);
     this.#tidings.forget(name);
   }
 
-  #neighbourChanged(name: string): void {
-    const mac = this.#aliveMacOf(name);
-    this.#tidings.changed(name, mac !== undefined);
+  #reachChanged(name: string): void {
+    const reached = this.#reach.of(name);
+    this.#tidings.changed(name, reached !== undefined);
     for (const user of this.#users.get(name) ?? []) {
       if (user instanceof Service) this.#dirty.add(user);
-      else user.write(mac);
+      else user.write(reached);
     }
   }
 
@@ -402,6 +423,10 @@ export class Controller {
     if (this.#writeEntries()) this.#options.vipsChanged();
     for (const { key } of this.#oldAcl.values()) this.#options.tables.deleteAcl(key);
     this.#oldAcl.clear();
+    if (this.#usesTunnels && !this.#mayNeedTunnels) {
+      this.#usesTunnels = false;
+      this.#options.tunnelsChanged(false);
+    }
   }
 
   /** The VIPs that have a table; true if any is another one now. */
@@ -413,9 +438,21 @@ export class Controller {
   }
 
   #beginEpoch(nowMs: number): void {
-    const { tables, seed } = this.#options;
-    tables.setControl(controlValueOf({ mac: this.#mac, seed, epoch: ++this.#epoch }));
+    this.#epoch++;
     this.#nextEpochMs = nowMs + EPOCH_MS;
+  }
+
+  /** With the addresses that tunnels begin at, which the interface may get and lose. */
+  #writeControl(): void {
+    const { tables, seed, far } = this.#options;
+    const [v4, v6] = [far.source(4), far.source(6)];
+    const sources = { sourceV4: v4 && addressBytes(v4).slice(12), sourceV6: v6 && addressBytes(v6) };
+    const answers = ANSWERS_PER_WINDOW;
+    const value = controlValueOf({ mac: this.#mac, seed, epoch: this.#epoch, ...sources, answers });
+    const text = Buffer.from(value).toString('latin1');
+    if (text === this.#control) return;
+    tables.setControl(value);
+    this.#control = text;
   }
 
   /** The row of a server of the table, for people. */
@@ -443,6 +480,10 @@ function serversIn({ reals }: Inherited) {
   return reals
     .map(([key, value]) => ({ real: new DataView(key.buffer, key.byteOffset).getUint32(0, true), ...realOf(value) }))
     .filter(({ address }) => address.some((word) => word !== 0));
+}
+
+function vipOf(user: Service | SpareReal): IpWords | undefined {
+  return user instanceof Service ? user.vip.address : undefined;
 }
 
 /** The entries of `acl` for the list that clients must be permitted by, by key. */

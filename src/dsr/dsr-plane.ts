@@ -2,9 +2,10 @@
  * Direct server return as a data plane: the control plane gives it configurations and looks at its tables as it does
  * with the proxy's. The packets are the kernel's affair; here a timer looks after servers, a few times a second.
  */
+import { randomInt } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Endpoint, formatIp, type IpEndpoint, ipEndpoint, isV4, parseIp } from '../core/address.js';
+import { type Endpoint, formatIp, type IpEndpoint, type IpWords, ipEndpoint, isV4, parseIp } from '../core/address.js';
 import { ClientTable } from '../core/client-table.js';
 import type { Configuration, DsrMode, DsrRole } from '../core/configuration.js';
 import { maglevSize } from '../core/selection/maglev.js';
@@ -15,7 +16,8 @@ import type { ConnectionSnapshot, DataPlane, FrameView, RealSnapshot, VipSnapsho
 import { Transparency } from '../proxy/transparency.js';
 import { monotonicMs } from '../sys/clock.js';
 import { SystemError } from '../sys/errno.js';
-import { interfaceMac } from '../sys/network-interface.js';
+import { interfaceIndex, interfaceMac, interfaceMtu } from '../sys/network-interface.js';
+import { Routes } from '../sys/route.js';
 import { NO_TLS_COUNTS, type TlsCounts } from '../tls/counts.js';
 import { choosePath } from './choose-path.js';
 import { Controller } from './controller.js';
@@ -29,14 +31,15 @@ import {
   NO_REAL,
   OUTCOME_NAMES,
   PAGE_BYTES,
-  type ProgramOptions,
 } from './layout.js';
 import { LinkProbes } from './link-probes.js';
 import type { Link, Path } from './path.js';
-import { addressBytes } from './record.js';
+import type { FarOptions } from './reach.js';
+import { addressBytes, addressWords } from './record.js';
 import { describe, type Reported, realsOf, vipsOf } from './report.js';
 import { farServers, type OwnAddress, requireServices, requireVip } from './requirements.js';
-import { addressOf, listenVip, pagesFor } from './services.js';
+import { listenVip, pagesFor, targetOf } from './services.js';
+import type { Way } from './tunnels.js';
 
 /** Between two looks; a change of blacklists by command is not kept waiting for it. */
 const TURN_MS = 100;
@@ -46,6 +49,8 @@ const LOOK_MS = 1000;
 const FIRST_ANSWERS_MS = 1000;
 /** Lines about servers that cannot be reached; more of them are counted. */
 const MOST_FAR = 20;
+/** fe80::/10, as the first word of an address. */
+const LINK_LOCAL = 0xfe800000 | 0;
 /** The same on every balancer and at every start, so that they agree and clients stay where they were. */
 const SEED = 0x50454e31;
 
@@ -123,6 +128,12 @@ export class DsrPlane implements DataPlane, FrameView {
   #nextLookMs = 0;
   #sourceV6: Uint8Array | undefined;
   #isDetached = false;
+  /** Where tunnels begin. */
+  #sources: { 4?: IpWords | undefined; 6?: IpWords | undefined } = {};
+  #interfaceMtu = 0;
+  #usesTunnels = false;
+  /** Once there are tunnels. */
+  #routes: Routes | undefined;
 
   constructor(options: DsrOptions, { path, probes, size, slots, listen, mac }: Parts) {
     const { interfaceName, configuration } = options;
@@ -142,6 +153,17 @@ export class DsrPlane implements DataPlane, FrameView {
     const vipsChanged = () => this.#specialise();
     const { inherited } = path;
     const role = this.#roleAtStart();
+    const tunnelsChanged = (areUsed: boolean) => {
+      this.#usesTunnels = areUsed;
+      this.#lookAtTunnels();
+      this.#specialise();
+    };
+    const far: FarOptions = {
+      token: randomInt(2 ** 32),
+      source: (family) => this.#sources[family],
+      interfaceMtu: () => this.#interfaceMtu,
+      way: (address) => this.#wayTo(address),
+    };
     this.#controller = new Controller(
       {
         tables,
@@ -149,6 +171,7 @@ export class DsrPlane implements DataPlane, FrameView {
         seed: SEED,
         mac,
         sourceV6,
+        far,
         servers,
         interfaceName,
         send,
@@ -156,13 +179,14 @@ export class DsrPlane implements DataPlane, FrameView {
         vipsChanged,
         role,
         inherited,
+        tunnelsChanged,
       },
       configuration,
     );
-    const far = farServers(configuration, interfaceName, ownAddresses(interfaceName));
-    for (const line of far.slice(0, MOST_FAR)) options.log(line);
-    if (far.length > MOST_FAR)
-      options.log(`${far.length - MOST_FAR} servers more are in no network of '${interfaceName}'`);
+    const lost = farServers(configuration, interfaceName, ownAddresses(interfaceName));
+    for (const line of lost.slice(0, MOST_FAR)) options.log(line);
+    if (lost.length > MOST_FAR)
+      options.log(`${lost.length - MOST_FAR} servers more are in no network of '${interfaceName}'`);
   }
 
   /** Asks the servers who they are before clients come, then lets them in. */
@@ -326,6 +350,7 @@ export class DsrPlane implements DataPlane, FrameView {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#probes.close();
+    this.#routes?.close();
     await this.#path.close();
   }
 
@@ -334,11 +359,13 @@ export class DsrPlane implements DataPlane, FrameView {
     const { emergency, abuse } = this.#configuration;
     const spare = real === EMERGENCY_REAL ? emergency : real === ABUSE_REAL ? abuse : undefined;
     const member = this.#controller.memberOf(real);
-    const address = spare ? addressOf(spare.endpoint) : member?.address;
-    const mac = address && this.#controller.macOf(address);
+    const target = spare ? targetOf(spare) : member;
+    const mac = target && this.#controller.macOf(target);
+    const tunnel = target ? this.#controller.tunnelOf(target) : '';
+    const way = tunnel === '' ? '' : ` ${tunnel}`;
     const row = member && member.slot >= 0 ? ` ${member.slot}` : '';
     const name = spare === undefined ? `server${row}` : spare === emergency ? 'emergency server' : 'abuse server';
-    return `${name} ${address ? formatIp(address) : '?'} ${mac ? formatMac(mac) : '?'}`;
+    return `${name} ${target ? formatIp(target.address) : '?'}${way} ${mac ? formatMac(mac) : '?'}`;
   }
 
   #turn(): void {
@@ -356,7 +383,10 @@ export class DsrPlane implements DataPlane, FrameView {
         `cannot return directly on '${interfaceName}' any more: the interface has gone, or its program was taken off (start pen again when it is back)`,
       );
     }
-    this.#sourceV6 = sourceOf(ownAddresses(interfaceName));
+    const own = ownAddresses(interfaceName);
+    this.#sourceV6 = sourceOf(own);
+    this.#sources = { 4: tunnelSource(own, 4), 6: tunnelSource(own, 6) };
+    this.#lookAtTunnels();
     this.#followMac(nowMs);
     this.#nextLookMs = nowMs + LOOK_MS;
   }
@@ -379,6 +409,28 @@ export class DsrPlane implements DataPlane, FrameView {
     this.#controller.take(role, monotonicMs());
     this.#rememberRole();
     if (role !== before) this.#options.log(`${role} for the VIPs on '${this.#options.interfaceName}' (was ${before})`);
+  }
+
+  #lookAtTunnels(): void {
+    if (this.#usesTunnels && process.platform === 'linux')
+      this.#interfaceMtu = interfaceMtu(this.#options.interfaceName);
+  }
+
+  /** The kernel's route, if frames of the interface get there. */
+  #wayTo(address: IpWords): Way {
+    const { interfaceName } = this.#options;
+    if (process.platform !== 'linux') return 'tunnels need Linux';
+    this.#routes ??= new Routes();
+    const bytes = addressBytes(address);
+    const route = this.#routes.to(isV4(address) ? bytes.slice(12) : bytes);
+    if (!route) return 'no route';
+    if (!route.isUnicast) return 'an address of our own';
+    if (route.interfaceIndex !== interfaceIndex(interfaceName)) return `its route does not leave by '${interfaceName}'`;
+    const { gateway, mtu } = route;
+    if (!gateway) return { nextHop: address, mtu };
+    const nextHop: IpWords =
+      gateway.length === 16 ? addressWords(gateway) : [0, 0, 0xffff, new DataView(gateway.buffer).getInt32(0)];
+    return { nextHop, mtu };
   }
 
   #turnOrFail(): void {
@@ -415,23 +467,17 @@ export class DsrPlane implements DataPlane, FrameView {
   /** A program made for what is there is faster; a process that may load none keeps the one that can do all. */
   #specialise(): void {
     if (!this.#options.mayLoad) return;
-    this.#path.specialise(programOptions(this.#controller.services, this.#configuration));
+    const tunnels = this.#usesTunnels;
+    this.#path.specialise({ ...programOptions(this.#controller.services, this.#configuration), tunnels });
   }
 }
 
-function programOptions(services: readonly { readonly vip: Vip }[], { settings, acls }: Configuration): ProgramOptions {
+function programOptions(services: readonly { readonly vip: Vip }[], { settings, acls }: Configuration) {
   const families = new Set(services.map(({ vip }) => (isV4(vip.address) ? 4 : 6)));
   const acl = (acls[settings.clientAcl]?.length ?? 0) > 0;
   const prefixes = services.some(({ vip }) => vip.bits < ADDRESS_BITS);
   // Without a VIP there is nothing to know, but a program there must be.
-  return {
-    ipv4: families.has(4) || families.size === 0,
-    ipv6: families.has(6),
-    vlan: true,
-    acl,
-    tunnels: false,
-    prefixes,
-  };
+  return { ipv4: families.has(4) || families.size === 0, ipv6: families.has(6), vlan: true, acl, prefixes };
 }
 
 /** Room for twice as much: services may be added while we run. */
@@ -474,4 +520,11 @@ function sourceOf(own: readonly OwnAddress[]): Uint8Array | undefined {
   const linkLocal = all.find((words) => words && formatIp(words).startsWith('fe80:'));
   const words = linkLocal ?? all[0];
   return words && addressBytes(words);
+}
+
+/** The interface's first address that others can answer to from afar. */
+function tunnelSource(own: readonly OwnAddress[], family: 4 | 6): IpWords | undefined {
+  return own
+    .map(({ address }) => parseIp(address.replace(/%.*/, '')))
+    .find((words) => words !== undefined && isV4(words) === (family === 4) && (words[0] & 0xffc00000) !== LINK_LOCAL);
 }

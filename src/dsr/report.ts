@@ -7,7 +7,7 @@ import type { RealSnapshot, VipSnapshot } from '../proxy/data-plane.js';
 import type { Controller } from './controller.js';
 import { ABUSE_REAL, type Dimensions, EMERGENCY_REAL, OUTCOME_NAMES } from './layout.js';
 import type { Service } from './service.js';
-import { addressOf, formatService } from './services.js';
+import { formatService, targetOf } from './services.js';
 import type { ControlTables, Traffic } from './tables.js';
 
 const SERVICES_AT_ONCE = 16;
@@ -58,21 +58,24 @@ function membersOf({ controller }: Reported, service: Service) {
   const shares = service.shares();
   return service.members.map((member) => {
     const { slot, address, real } = member;
-    const known = controller.macOf(address);
+    const known = controller.macOf(member);
     const mac = known ? formatMac(known) : '';
     const state = controller.stateOf(service, member);
-    return { slot, address, mac, state, slots: shares.get(real) ?? 0, ...controller.trafficOf(real) };
+    const tunnel = controller.tunnelOf(member);
+    return { slot, address, mac, tunnel, state, slots: shares.get(real) ?? 0, ...controller.trafficOf(real) };
   });
 }
 
 function spares({ tables, controller, configuration }: Reported): RealSnapshot[] {
   const row = (server: 'emergency' | 'abuse', real: number, spec: ServerSpec | undefined) => {
-    const address = addressOf(spec?.endpoint);
-    if (!address) return [];
-    const known = controller.macOf(address);
+    const target = targetOf(spec);
+    if (!target) return [];
+    const { address } = target;
+    const known = controller.macOf(target);
     const mac = known ? formatMac(known) : '';
     const slots = controller.services.reduce((sum, service) => sum + (service.shares().get(real) ?? 0), 0);
-    return [{ server, address, mac, state: controller.spareStateOf(spec), slots, ...tables.realTraffic(real) }];
+    const tunnel = controller.tunnelOf(target);
+    return [{ server, address, mac, tunnel, state: controller.spareStateOf(spec), slots, ...tables.realTraffic(real) }];
   };
   const { emergency, abuse } = configuration;
   return [...row('emergency', EMERGENCY_REAL, emergency), ...row('abuse', ABUSE_REAL, abuse)];
@@ -93,11 +96,13 @@ function realLine({
   server,
   address,
   mac,
+  tunnel,
   state,
   slots,
   ...counts
 }: Omit<RealSnapshot, 'server'> & { server: number | string }): string {
-  return `real ${server} addr ${formatIp(address)} mac ${mac || 'unknown'} state ${state} slots ${slots} ${traffic(counts)}`;
+  const way = tunnel === '' ? '' : ` ${tunnel}`;
+  return `real ${server} addr ${formatIp(address)}${way} mac ${mac || 'unknown'} state ${state} slots ${slots} ${traffic(counts)}`;
 }
 
 function traffic({ packets, bytes, flows }: Traffic): string {

@@ -142,13 +142,17 @@ export function farServers(
     const name = addressName(address);
     if (told.has(name)) return;
     told.add(name);
-    lines.push(`${who()} is in no network of '${interfaceName}': only what is on that link can be reached`);
+    lines.push(
+      `${who()} is in no network of '${interfaceName}': only what is on that link can be reached without encap`,
+    );
   };
-  for (const [slot, { endpoint }] of servers.entries()) {
+  for (const [slot, { endpoint, encap }] of servers.entries()) {
     const address = addressOf(endpoint);
-    if (address) look(address, () => `server ${slot} (${formatIp(address)})`);
+    if (address && encap === 'none') look(address, () => `server ${slot} (${formatIp(address)})`);
   }
-  for (const vip of vips) for (const { address } of vip.servers) look(address, () => `server ${formatIp(address)}`);
+  for (const vip of vips)
+    for (const { address, encap } of vip.servers)
+      if (encap === 'none') look(address, () => `server ${formatIp(address)}`);
   return lines;
 }
 

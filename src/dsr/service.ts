@@ -9,7 +9,7 @@ import { formatIp } from '../core/address.js';
 import { maglevTable } from '../core/selection/maglev.js';
 import type { Vip } from '../core/vip.js';
 import { EMERGENCY_REAL, REAL_SERVES, REAL_TAKES_NEW } from './layout.js';
-import { addressName } from './neighbours.js';
+import { type Reached, targetName } from './reach.js';
 import type { Reals } from './reals.js';
 import { realValueOf } from './record.js';
 import type { MemberSpec, ServiceSpec } from './services.js';
@@ -25,15 +25,15 @@ export interface Standing {
   isBlacklisted(slot: number): boolean;
   /** Whether the operator has it drain; by row. */
   isDraining(slot: number): boolean;
-  /** The MAC address of a server that answers, undefined of one that does not. */
-  macOf(name: string): Uint8Array | undefined;
+  /** How a server is reached that answers, undefined of one that does not; the same value while nothing changes. */
+  reach(name: string): Reached | undefined;
 }
 
 export type MemberState = 'in-service' | 'draining' | 'blacklisted' | 'silent';
 
 /** A server of the service. */
 export interface Member extends MemberSpec {
-  /** Of its address: what the neighbours know it by. */
+  /** What it is known by to those who ask it. */
   readonly name: string;
   /** What it is called in the Maglev table, on every balancer. */
   readonly title: string;
@@ -44,10 +44,10 @@ export interface Member extends MemberSpec {
 /** What stands in `reals`. */
 interface Written {
   readonly state: number;
-  readonly mac: Uint8Array;
+  readonly reached: Reached | undefined;
 }
 
-const NO_MAC = new Uint8Array(6);
+const UNREACHED: Reached = { mac: new Uint8Array(6), tunnel: undefined };
 const EMERGENCY = { title: 'emergency', weight: 1, real: EMERGENCY_REAL };
 
 export class Service {
@@ -95,16 +95,17 @@ export class Service {
   /** Takes up other servers; `refresh` writes what comes of it. Throws a DsrError if there is no number for one. */
   configure(spec: ServiceSpec): void {
     this.#spec = spec;
-    const before = new Map(this.#members.map((member) => [member.title, member]));
+    const before = new Map(this.#members.map((member) => [keyOf(member), member]));
     const times = new Map<string, number>();
     const members = spec.members.map((member): Member => {
       const text = formatIp(member.address);
+      const way = member.encap === 'none' ? '' : ` by ${member.encap}`;
       const nth = (times.get(text) ?? 0) + 1;
       times.set(text, nth);
       const title = nth === 1 ? text : `${text} ${nth}`;
-      const { real, generation, name } = before.get(title) ?? {
+      const { real, generation, name } = before.get(`${title}${way}`) ?? {
         ...this.#reals.take(this.index, member.address),
-        name: addressName(member.address),
+        name: targetName(member),
       };
       return { ...member, title, name, real, generation };
     });
@@ -138,7 +139,7 @@ export class Service {
   }
 
   stateOf({ slot, name, weight }: Member, standing: Standing): MemberState {
-    if (standing.macOf(name) === undefined) return 'silent';
+    if (standing.reach(name) === undefined) return 'silent';
     if (slot >= 0 && standing.isBlacklisted(slot)) return 'blacklisted';
     return weight > 0 && !(slot >= 0 && standing.isDraining(slot)) ? 'in-service' : 'draining';
   }
@@ -155,14 +156,14 @@ export class Service {
   /** Writes a record that has changed; in the first pass only if it takes nothing away. */
   #write(member: Member, memberState: MemberState, standing: Standing, isFirst: boolean): void {
     const { real, generation, address, name } = member;
-    const mac = standing.macOf(name) ?? NO_MAC;
-    const state = mac === NO_MAC ? 0 : REAL_SERVES | (memberState === 'in-service' ? REAL_TAKES_NEW : 0);
+    const reached = standing.reach(name);
+    const state = reached === undefined ? 0 : REAL_SERVES | (memberState === 'in-service' ? REAL_TAKES_NEW : 0);
     const before = this.#written.get(real);
-    if (before?.state === state && before.mac === mac) return;
+    if (before?.state === state && before.reached === reached) return;
     // One that has never answered is as good as not there, and that is what the table says already.
     if (state === 0 && (isFirst || !before)) return;
-    this.#tables.setReal(real, realValueOf({ mac, state, generation, vip: this.index, address }));
-    this.#written.set(real, { state, mac });
+    this.#tables.setReal(real, realValueOf({ ...(reached ?? UNREACHED), state, generation, vip: this.index, address }));
+    this.#written.set(real, { state, reached });
   }
 
   #drop(real: number): void {
@@ -197,4 +198,9 @@ export class Service {
     const lowest = able.reduce((least, member) => Math.min(least, member.prio), Infinity);
     return prio ? able.filter((member) => member.prio === lowest) : able;
   }
+}
+
+/** Which server it is, and by which kind of tunnel: another one is another server. */
+function keyOf({ title, encap }: Member): string {
+  return encap === 'none' ? title : `${title} by ${encap}`;
 }

@@ -1,9 +1,10 @@
 /** What is asked for, as services: LISTEN with the server table, and each `dsr_vip` with servers of its own. Pure. */
 import type { Endpoint, IpEndpoint, IpWords } from '../core/address.js';
-import type { Configuration } from '../core/configuration.js';
+import type { Configuration, Encap, ServerSpec } from '../core/configuration.js';
 import { maglevSize } from '../core/selection/maglev.js';
 import { ADDRESS_BITS, type Vip, type VipSpec, vipName } from '../core/vip.js';
 import { PAGE_SLOTS } from './layout.js';
+import type { Target } from './reach.js';
 
 /** A server of a service. */
 export interface MemberSpec {
@@ -12,6 +13,7 @@ export interface MemberSpec {
   readonly address: IpWords;
   readonly weight: number;
   readonly prio: number;
+  readonly encap: Encap;
 }
 
 export interface ServiceSpec {
@@ -39,13 +41,15 @@ export function listenService(vip: Vip, slots: number, configuration: Configurat
   const { servers, settings } = configuration;
   const members = servers.flatMap((spec, slot): MemberSpec[] => {
     const address = addressOf(spec.endpoint);
-    return address ? [{ slot, address, weight: weightOf(configuration, slot), prio: spec.prio }] : [];
+    return address
+      ? [{ slot, address, weight: weightOf(configuration, slot), prio: spec.prio, encap: spec.encap }]
+      : [];
   });
   return { vip, hashesPorts: settings.roundRobin, slots, members };
 }
 
 export function vipService(spec: VipSpec, roundRobin: boolean): ServiceSpec {
-  const members = spec.servers.map(({ address, weight }) => ({ slot: -1, address, weight, prio: 0 }));
+  const members = spec.servers.map((server) => ({ ...server, slot: -1, prio: 0 }));
   return { vip: spec, hashesPorts: spec.roundRobin ?? roundRobin, slots: slotsFor(members.length), members };
 }
 
@@ -63,6 +67,20 @@ export function pagesFor({ vips }: Configuration, slots: number): number {
 /** The address of a server, whatever its port; undefined for an empty row. */
 export function addressOf(endpoint: Endpoint | undefined): IpWords | undefined {
   return endpoint?.kind === 'ip' ? endpoint.address : undefined;
+}
+
+/** Where a server is and how it is reached; undefined for an empty row. */
+export function targetOf(spec: ServerSpec | undefined): Target | undefined {
+  const address = addressOf(spec?.endpoint);
+  return address && spec && { address, encap: spec.encap };
+}
+
+/** Whether some server is behind a tunnel. */
+export function usesTunnels({ servers, emergency, abuse, vips }: Configuration): boolean {
+  return (
+    [...servers, emergency, abuse].some((spec) => targetOf(spec) !== undefined && spec?.encap !== 'none') ||
+    vips.some((vip) => vip.servers.some(({ encap }) => encap !== 'none'))
+  );
 }
 
 /** `192.0.2.80:80 tcp`, every port as `*`. */

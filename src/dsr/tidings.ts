@@ -17,13 +17,16 @@ type News = 'back' | 'gone' | 'never';
 export class Tidings {
   readonly #interfaceName: string;
   readonly #log: (line: string) => void;
+  readonly #hint: (name: string) => string;
   readonly #told = new Map<string, Told>();
   readonly #awaited = new Set<string>();
   readonly #news: [name: string, text: string, news: News][] = [];
 
-  constructor(interfaceName: string, log: (line: string) => void) {
+  /** `hint`: why a server may not answer. */
+  constructor(interfaceName: string, log: (line: string) => void, hint: (name: string) => string) {
     this.#interfaceName = interfaceName;
     this.#log = log;
+    this.#hint = hint;
   }
 
   /** A server that is asked from now on. */
@@ -60,15 +63,16 @@ export class Tidings {
     const lines = this.#news.splice(0);
     for (const [name, text, news] of lines.slice(0, MOST_LINES)) {
       const row = rowOf(name);
-      this.#log(this.#line(row === undefined ? `server ${text}` : `server ${row} (${text})`, news));
+      const server = row === undefined ? `server ${text}` : `server ${row} (${text})`;
+      this.#log(this.#line(server, news, name));
     }
     if (lines.length > MOST_LINES) this.#log(`${lines.length - MOST_LINES} servers more (penctl dsr lists them)`);
   }
 
-  #line(server: string, news: News): string {
+  #line(server: string, news: News, name: string): string {
     const there = `'${this.#interfaceName}'`;
     if (news === 'back') return `${server} answers again on ${there}`;
     if (news === 'gone') return `${server} has stopped answering on ${there}, its flows go elsewhere`;
-    return `${server} does not answer on ${there} (is it on that link?)`;
+    return `${server} does not answer on ${there} (${this.#hint(name)})`;
   }
 }

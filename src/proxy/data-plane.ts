@@ -39,6 +39,8 @@ export interface RealSnapshot {
   readonly address: IpWords;
   /** '' while it has not answered. */
   readonly mac: string;
+  /** How it is reached if it is not on the link, `encap ipip by 192.0.2.1 mtu 1480`; '' if it is. */
+  readonly tunnel: string;
   /** `in-service`, `draining`, `blacklisted`, `silent`. */
   readonly state: string;
   /** Its part of the Maglev table. */

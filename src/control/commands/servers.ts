@@ -1,6 +1,7 @@
 /** The server table: `server` changes a row, `servers` shows them all; the emergency and abuse servers stand beside it. */
 import { formatEndpoint, formatIp, ipEndpoint } from '../../core/address.js';
 import {
+  type Encap,
   emptySlot,
   MAX_ACLS,
   MAX_SERVERS,
@@ -35,6 +36,7 @@ interface RowChanges {
   names?: readonly string[];
   tls?: ServerTls;
   sni?: string;
+  encap?: Encap;
   limits: { -readonly [K in keyof typeof limitRanges]?: number };
 }
 
@@ -45,7 +47,8 @@ const tlsMode = choice<ServerTls>(['off', 'on', 'verify']);
 const changes: Argument<RowChanges> = {
   usage:
     '[acl A] [address A] [port P] [max M] [hard H] [blacklist T] [weight W] [prio P] ' +
-    '[proxy v1|v2|off] [name NAME[,NAME...]|*] [tls off|on|verify] [sni NAME]',
+    '[proxy v1|v2|off] [name NAME[,NAME...]|*] [tls off|on|verify] [sni NAME] ' +
+    '[encap ipip|gue|none]',
   take(words, origin) {
     const row: RowChanges = { limits: {} };
     for (let key = words.next(); key !== undefined; key = words.next()) {
@@ -55,9 +58,10 @@ const changes: Argument<RowChanges> = {
       else if (key === 'blacklist') row.blacklist = parseInteger(words.next(), 0, MAX_INT);
       else if (key === 'proxy') row.proxy = choice(['v1', 'v2', 'off'] as const).take(words, origin);
       else if (key === 'name') row.names = serverNames(takeWord(words, 'a value after name'));
+      else if (key === 'encap') row.encap = choice(['ipip', 'gue', 'none'] as const).take(words, origin);
       else if (isLimit(key)) row.limits[key] = parseInteger(words.next(), 0, limitRanges[key]);
       else {
-        const keys = 'acl, address, port, max, hard, blacklist, weight, prio, proxy, name, tls or sni';
+        const keys = 'acl, address, port, max, hard, blacklist, weight, prio, proxy, name, tls, sni or encap';
         throw new CommandError(`expected ${keys}, got ${quoted(key)}`);
       }
     }
@@ -74,10 +78,11 @@ export const serverCommands: readonly Command[] = [
     section: 'Servers',
     help:
       'change row N of the server table, which grows to hold it; blacklist T leaves it alone for T seconds; proxy: ' +
-      'connections to it begin with a PROXY header; name: with peek, it serves clients that ask for that name',
+      'connections to it begin with a PROXY header; name: with peek, it serves clients that ask for that name; ' +
+      'encap: with dsr_if, packets reach it in a tunnel (it need not be on the link)',
     async run(context, slot, row) {
       const endpoint = await newEndpoint(context, slot, row);
-      const { limits, proxy, names, tls, sni } = row;
+      const { limits, proxy, names, tls, sni, encap } = row;
       context.draft.setServer(slot, {
         ...limits,
         endpoint,
@@ -85,6 +90,7 @@ export const serverCommands: readonly Command[] = [
         ...(names && { names }),
         ...(tls && { tls }),
         ...(sni !== undefined && { sni }),
+        ...(encap && { encap }),
       });
       if (row.blacklist !== undefined) context.draft.blacklists.set(slot, row.blacklist);
       return undefined;
@@ -134,10 +140,10 @@ export const serverCommands: readonly Command[] = [
     async run({ service }, json) {
       if (json) return `${await jsonList(service.serverStatistics())}\n`;
       const { state } = service;
-      const line = ({ endpoint, max, hard, weight, prio }: ServerSpec, slot: number) =>
+      const line = ({ endpoint, max, hard, weight, prio, encap }: ServerSpec, slot: number) =>
         `${slot} addr ${hostOf(endpoint)} port ${endpoint?.kind === 'ip' ? endpoint.port : 0}` +
         ` conn ${state.connections(slot)} max ${max} hard ${hard} weight ${weight} prio ${prio}` +
-        ` sx ${state.sent(slot)} rx ${state.received(slot)}\n`;
+        ` sx ${state.sent(slot)} rx ${state.received(slot)}${encap === 'none' ? '' : ` encap ${encap}`}\n`;
       return service.setup.configuration.servers.map(line).join('');
     },
   }),

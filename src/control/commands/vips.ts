@@ -1,5 +1,6 @@
 /** Services of direct server return besides LISTEN: `dsr_vip` makes one, gives it servers and says how they are chosen. */
 import { formatIp, type IpWords } from '../../core/address.js';
+import type { Encap } from '../../core/configuration.js';
 import {
   isSameAddress,
   MAX_VIPS,
@@ -10,7 +11,7 @@ import {
   type VipText,
   vipName,
 } from '../../core/vip.js';
-import { type Argument, MAX_INT, optional, parseInteger, takeWord } from '../argument.js';
+import { type Argument, choice, MAX_INT, type Origin, optional, parseInteger, takeWord } from '../argument.js';
 import { type Command, setting } from '../command.js';
 import { CommandError, quoted } from '../errors.js';
 import { resolveHost, resolvePort } from '../resolve.js';
@@ -38,6 +39,7 @@ const vipWords: Argument<VipWords> = {
 interface ServerWords {
   readonly host: string;
   readonly weight: number | undefined;
+  readonly encap: Encap | undefined;
 }
 
 interface VipChanges {
@@ -46,13 +48,13 @@ interface VipChanges {
 }
 
 const changes: Argument<VipChanges> = {
-  usage: '[hash|roundrobin] [server IP [weight W]]...',
-  take(words) {
+  usage: '[hash|roundrobin] [server IP [weight W] [encap ipip|gue|none]]...',
+  take(words, origin) {
     const word = words.peek();
     const roundRobin = word === 'roundrobin' ? true : word === 'hash' ? false : undefined;
     if (roundRobin !== undefined) words.next();
     const servers: ServerWords[] = [];
-    while (!words.isEmpty) servers.push(takeServer(words));
+    while (!words.isEmpty) servers.push(takeServer(words, origin));
     return { roundRobin, servers };
   },
 };
@@ -126,7 +128,9 @@ export function vipLines(spec: VipSpec): string[] {
   const choosing = spec.roundRobin === undefined ? '' : spec.roundRobin ? ' roundrobin' : ' hash';
   return [
     `dsr_vip ${name}${choosing}`,
-    ...spec.servers.map(({ address, weight }) => `dsr_vip ${name} server ${formatIp(address)} weight ${weight}`),
+    ...spec.servers.map(
+      ({ address, weight, encap }) => `dsr_vip ${name} server ${formatIp(address)} weight ${weight} encap ${encap}`,
+    ),
   ];
 }
 
@@ -136,26 +140,33 @@ function takeHost(words: Words): string {
   return takeWord(words, 'IP after server');
 }
 
-function takeServer(words: Words): ServerWords {
+function takeServer(words: Words, origin: Origin): ServerWords {
   const host = takeHost(words);
-  if (words.peek() !== 'weight') return { host, weight: undefined };
-  words.next();
-  return { host, weight: parseInteger(words.next(), 0, MAX_INT) };
+  let weight: number | undefined;
+  let encap: Encap | undefined;
+  for (let key = words.peek(); key === 'weight' || key === 'encap'; key = words.peek()) {
+    words.next();
+    if (key === 'weight') weight = parseInteger(words.next(), 0, MAX_INT);
+    else encap = choice(['ipip', 'gue', 'none'] as const).take(words, origin);
+  }
+  return { host, weight, encap };
 }
 
 async function resolveVip({ address, bits, port, protocol }: VipWords): Promise<Vip> {
   return { address, bits, protocol, port: port === undefined ? 0 : await resolvePort(port) };
 }
 
-/** Those of before, changed, and behind them those that are new; a weight that is not given stays, or is 1. */
+/** Those of before, changed, and behind them those that are new; what is not given stays. */
 async function withServers(before: readonly VipServer[], given: readonly ServerWords[]): Promise<VipServer[]> {
   const servers = [...before];
   const placeOf = (address: IpWords) => servers.findIndex((server) => isSameAddress(server.address, address));
-  for (const { host, weight } of given) {
+  for (const { host, weight, encap } of given) {
     const address = await resolveHost(host);
     const place = placeOf(address);
-    if (place < 0) servers.push({ address, weight: weight ?? 1 });
-    else if (weight !== undefined) servers[place] = { address, weight };
+    const was = servers[place] ?? { address, weight: 1, encap: 'none' };
+    const server = { address, weight: weight ?? was.weight, encap: encap ?? was.encap };
+    if (place < 0) servers.push(server);
+    else servers[place] = server;
   }
   return servers;
 }

@@ -23,7 +23,7 @@ export const DECAP_OUTCOME_NAMES = Object.keys(DECAP_OUTCOME) as readonly DecapO
 
 export type DecapMapName = 'own' | 'vips' | 'sources' | 'counts';
 
-const MOST_ADDRESSES = 65_536;
+const MOST_ADDRESSES = 4096;
 
 const set: MapLayout = { type: 'hash', keyBytes: addressKey.bytes, valueBytes: 4, maxEntries: MOST_ADDRESSES };
 

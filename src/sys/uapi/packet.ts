@@ -2,6 +2,7 @@
 export const AF_PACKET = 17;
 export const SOCK_RAW = 3;
 export const ETH_P_ALL = 0x0003;
+export const ETH_P_IP = 0x0800;
 export const ETH_P_ARP = 0x0806;
 export const ETH_P_IPV6 = 0x86dd;
 

@@ -1,0 +1,313 @@
+/**
+ * Which servers behind tunnels are there, by which router, and how much fits into a packet to them.
+ *
+ * A server is asked through its tunnel: an echo request to a VIP, wrapped as a client's packet would be. Whoever
+ * answers has a way back to us, takes packets out of the tunnel, and holds the VIP; one that lacks any of it would be of
+ * no use to clients, though it answered a connection to its own address. The way there is the kernel's (`route`); what
+ * fits is the least of interface, route, and what routers have said ("too big" about packets of ours).
+ *
+ * Pure: frames, times and routes come in, frames go out through `send`.
+ */
+import { formatIp, type IpWords, isV4 } from '../core/address.js';
+import { isSameAddress } from '../core/vip.js';
+import { get16, get32 } from '../frame/byte-order.js';
+import { ETHER_TYPE, EthernetView, ethernet } from '../frame/ethernet.js';
+import { FRAGMENTATION_NEEDED, ICMP, ICMP_BYTES, ICMP_TYPE, ICMPV6_TYPE, icmp, icmpv6 } from '../frame/icmp.js';
+import { ipv4 } from '../frame/ipv4.js';
+import { ipv6 } from '../frame/ipv6.js';
+import { PacketView, REST } from '../frame/packet-view.js';
+import { PROTOCOL } from '../frame/protocol.js';
+import { MIN_MTU_V6 } from '../frame/too-big.js';
+import { ENCAP, type Encap, GUE_PORT, tunnelBytes, tunnelled } from '../frame/tunnel.js';
+import { MAX_EXTENSIONS } from './layout.js';
+import { addressName } from './neighbours.js';
+import { addressBytes, addressWords } from './record.js';
+
+/** What the kernel says of the way to an address: by whom, or why there is none, in words. */
+export type Way = { readonly nextHop: IpWords; readonly mtu: number | undefined } | string;
+
+export interface TunnelOptions {
+  /** Our MAC address, as it is now. */
+  mac(): Uint8Array;
+  /** Marks answers to our own questions. */
+  readonly token: number;
+  /** The MAC address of a router or server on the link, undefined while it does not answer. */
+  macOf(address: IpWords): Uint8Array | undefined;
+  /** Where tunnels of a family begin, undefined while the interface has no address of it. */
+  source(family: 4 | 6): IpWords | undefined;
+  interfaceMtu(): number;
+  way(address: IpWords): Way;
+  send(frame: Uint8Array): void;
+  /** A server has come or gone, is reached another way, or takes packets of another size; by name. */
+  changed(name: string): void;
+}
+
+/** A server behind a tunnel, and a VIP that it holds. */
+export interface FarServer {
+  readonly address: IpWords;
+  readonly encap: Exclude<Encap, 'none'>;
+  readonly vip: IpWords;
+}
+
+interface Entry {
+  readonly name: string;
+  server: FarServer;
+  readonly number: number;
+  way: Way;
+  /** What a router has said, and when that is forgotten. */
+  pathMtu: number;
+  pathMtuUntilMs: number;
+  isAlive: boolean;
+  nextMs: number;
+  asked: number;
+}
+
+/** As for servers on the link (neighbours.ts): one that dies is noticed within 1.2 s. */
+const PROBE_INTERVAL_MS = 300;
+const PROBES_UNANSWERED = 3;
+const PROBES_PER_SECOND = 2000;
+const PROBES_PER_TURN = 250;
+/** Between two looks at routes, which change by hand or by routing daemons. */
+const ROUTE_INTERVAL_MS = 1000;
+/** After that a path may have become wider (RFC 1191 6.3, RFC 8201 5.4). */
+const PATH_MTU_MS = 600_000;
+/** What every host takes (RFC 791 3.1); a lower figure is a forgery or a mistake. */
+const MIN_MTU_V4 = 576;
+/** For routers that name none, as before RFC 1191. */
+const UNNAMED_MTU = 1280;
+const MARK_BYTES = 8;
+
+export class Tunnels {
+  readonly #options: TunnelOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #numbered = new Map<number, Entry>();
+  readonly #link = new EthernetView();
+  readonly #packet = new PacketView();
+  readonly #quoted = new PacketView();
+  #alive = 0;
+  #nextNumber = 0;
+  #nextRoutesMs = 0;
+  #interfaceMtu = 0;
+
+  constructor(options: TunnelOptions) {
+    this.#options = options;
+  }
+
+  /** From now on it is asked. */
+  add(name: string, server: FarServer): void {
+    if (this.#entries.has(name)) return;
+    if (this.#entries.size === 0) this.#interfaceMtu = this.#options.interfaceMtu();
+    const number = this.#nextNumber++;
+    const way = this.#options.way(server.address);
+    const entry = { name, server, number, way, pathMtu: 0, pathMtuUntilMs: 0, isAlive: false, nextMs: 0, asked: 0 };
+    this.#entries.set(name, entry);
+    this.#numbered.set(number, entry);
+  }
+
+  remove(name: string): void {
+    const entry = this.#entries.get(name);
+    if (!entry) return;
+    if (entry.isAlive) this.#alive--;
+    this.#entries.delete(name);
+    this.#numbered.delete(entry.number);
+  }
+
+  /** It answered a moment ago, and took packets of that size, as another process knows. It is asked all the same. */
+  assume(name: string, innerMtu: number, nowMs: number): void {
+    const entry = this.#entries.get(name);
+    if (!entry || entry.isAlive) return;
+    entry.isAlive = true;
+    this.#alive++;
+    const { encap, address } = entry.server;
+    entry.pathMtu = innerMtu + tunnelBytes(ENCAP[encap], isV4(address) ? 4 : 6);
+    entry.pathMtuUntilMs = nowMs + PATH_MTU_MS;
+    this.#options.changed(name);
+  }
+
+  /** It is asked for another VIP; it stays what it was until that is answered or not. */
+  aim(name: string, vip: IpWords): void {
+    const entry = this.#entries.get(name);
+    if (entry) entry.server = { ...entry.server, vip };
+  }
+
+  /** Who must be known on the link for it, a router or the server itself; undefined if there is no way. */
+  nextHopOf(name: string): IpWords | undefined {
+    const way = this.#entries.get(name)?.way;
+    return way === undefined || typeof way === 'string' ? undefined : way.nextHop;
+  }
+
+  /** Whether all that are asked have answered. */
+  get isComplete(): boolean {
+    return this.#alive === this.#entries.size;
+  }
+
+  /** The MAC address on the way to a server that answers, and how large its packets may be; undefined if it does not. */
+  at(name: string): { mac: Uint8Array; innerMtu: number } | undefined {
+    const entry = this.#entries.get(name);
+    if (!entry?.isAlive || typeof entry.way === 'string') return undefined;
+    const mac = this.#options.macOf(entry.way.nextHop);
+    return mac && { mac, innerMtu: this.#innerMtu(entry, entry.way.mtu) };
+  }
+
+  /** `by 192.0.2.1 mtu 1480`, or why it cannot be reached, for people. */
+  describe(name: string): string {
+    const entry = this.#entries.get(name);
+    if (!entry) return '';
+    if (typeof entry.way === 'string') return entry.way;
+    return `by ${formatIp(entry.way.nextHop)} mtu ${this.#innerMtu(entry, entry.way.mtu)}`;
+  }
+
+  /** Why a server that does not answer may not, as a hint. */
+  hint(name: string): string {
+    const entry = this.#entries.get(name);
+    if (!entry || typeof entry.way === 'string') return typeof entry?.way === 'string' ? entry.way : '';
+    const { nextHop } = entry.way;
+    const { address, vip, encap } = entry.server;
+    if (this.#options.macOf(nextHop) === undefined && !isSameAddress(nextHop, address))
+      return `the router ${formatIp(nextHop)} does not answer`;
+    return `does it take ${encap} apart, hold ${formatIp(vip)} on lo, and have a way to us?`;
+  }
+
+  /** Asks those whose time has come, gives up those that have not answered, and looks at routes. */
+  tick(nowMs: number): void {
+    if (this.#entries.size === 0) return;
+    if (nowMs >= this.#nextRoutesMs) this.#lookAtRoutes(nowMs);
+    const intervalMs = Math.max(PROBE_INTERVAL_MS, (this.#entries.size * 1000) / PROBES_PER_SECOND);
+    let left = PROBES_PER_TURN;
+    for (const entry of this.#entries.values()) {
+      if (entry.pathMtu !== 0 && nowMs >= entry.pathMtuUntilMs) {
+        entry.pathMtu = 0;
+        this.#options.changed(entry.name);
+      }
+      if (entry.nextMs > nowMs) continue;
+      if (left-- === 0) return;
+      // Counted in questions, not in time: if it was us who stood still, it has not been silent.
+      if (entry.isAlive && entry.asked >= PROBES_UNANSWERED) {
+        entry.isAlive = false;
+        this.#alive--;
+        this.#options.changed(entry.name);
+      }
+      entry.nextMs = nowMs + intervalMs;
+      this.#ask(entry);
+    }
+  }
+
+  /** A frame that has come in. */
+  received(frame: Uint8Array, nowMs: number): void {
+    const packet = this.#packet;
+    if (!this.#link.read(frame, frame.length)) return;
+    if (!packet.readHeader(frame, this.#link.etherType, this.#link.payloadAt, frame.length)) return;
+    if (packet.readRest(frame, frame.length, false, MAX_EXTENSIONS) !== REST.whole || packet.isFragment) return;
+    const isV4Packet = packet.family === 4;
+    if (packet.protocol !== (isV4Packet ? PROTOCOL.icmp : PROTOCOL.icmpv6)) return;
+    if (packet.payloadEnd - packet.payloadAt < ICMP_BYTES + MARK_BYTES) return;
+    const at = packet.payloadAt;
+    const type = frame[at + ICMP.type];
+    if (type === (isV4Packet ? ICMP_TYPE.echoReply : ICMPV6_TYPE.echoReply)) {
+      this.#answered(frame);
+      return;
+    }
+    const isTooBig = isV4Packet
+      ? type === ICMP_TYPE.unreachable && frame[at + ICMP.code] === FRAGMENTATION_NEEDED
+      : type === ICMPV6_TYPE.tooBig;
+    if (isTooBig) this.#tooBig(frame, nowMs);
+  }
+
+  #lookAtRoutes(nowMs: number): void {
+    this.#nextRoutesMs = nowMs + ROUTE_INTERVAL_MS;
+    const interfaceMtu = this.#options.interfaceMtu();
+    const isOther = interfaceMtu !== this.#interfaceMtu;
+    this.#interfaceMtu = interfaceMtu;
+    // Hundreds of servers have a handful of routers, but each may have a route of its own.
+    for (const entry of this.#entries.values()) {
+      const way = this.#options.way(entry.server.address);
+      if (!isOther && textOf(way) === textOf(entry.way)) continue;
+      entry.way = way;
+      this.#options.changed(entry.name);
+    }
+  }
+
+  #ask(entry: Entry): void {
+    const { token, macOf, source, send } = this.#options;
+    const { address, encap, vip } = entry.server;
+    const nextMac = typeof entry.way === 'string' ? undefined : macOf(entry.way.nextHop);
+    const outer = source(isV4(address) ? 4 : 6);
+    const inner = source(isV4(vip) ? 4 : 6);
+    entry.asked += 1;
+    if (!nextMac || !outer || !inner) return;
+    const mark = new Uint8Array(MARK_BYTES);
+    new DataView(mark.buffer).setUint32(0, token);
+    new DataView(mark.buffer).setUint32(4, entry.number);
+    const word = ((entry.number & 0xffff) << 16) | (entry.asked & 0xffff);
+    const packet = isV4(vip)
+      ? ipv4({ source: wire(inner), destination: wire(vip) }, icmp({ type: ICMP_TYPE.echoRequest, word }, mark))
+      : ipv6({ source: wire(inner), destination: wire(vip) }, icmpv6({ type: ICMPV6_TYPE.echoRequest, word }, mark));
+    const tunnel = { encap, source: wire(outer), destination: wire(address), hash: entry.number };
+    send(ethernet({ destination: nextMac, source: this.#options.mac() }, tunnelled(tunnel, packet)));
+  }
+
+  #answered(frame: Uint8Array): void {
+    const { family, sourceAt, payloadAt } = this.#packet;
+    const markAt = payloadAt + ICMP_BYTES;
+    if (get32(frame, markAt) !== (this.#options.token | 0)) return;
+    const entry = this.#numbered.get(get32(frame, markAt + 4) >>> 0);
+    if (!entry || !isSameAddress(wordsAt(frame, sourceAt, family), entry.server.vip)) return;
+    entry.asked = 0;
+    if (entry.isAlive) return;
+    entry.isAlive = true;
+    this.#alive++;
+    this.#options.changed(entry.name);
+  }
+
+  /** A router's message about a packet of ours: what it quotes must be from us, to that server, in its tunnel. */
+  #tooBig(frame: Uint8Array, nowMs: number): void {
+    const { family, payloadAt, payloadEnd } = this.#packet;
+    const quoted = this.#quoted;
+    const etherType = family === 4 ? ETHER_TYPE.ipv4 : ETHER_TYPE.ipv6;
+    if (!quoted.readHeader(frame, etherType, payloadAt + ICMP_BYTES, payloadEnd)) return;
+    if (quoted.readRest(frame, payloadEnd, true, MAX_EXTENSIONS) !== REST.whole) return;
+    const encap = encapOf(frame, quoted);
+    const source = this.#options.source(family === 4 ? 4 : 6);
+    if (encap === 'none' || !source || !isSameAddress(wordsAt(frame, quoted.sourceAt, family), source)) return;
+    const entry = this.#entries.get(farName(wordsAt(frame, quoted.destinationAt, family), encap));
+    if (!entry || typeof entry.way === 'string') return;
+    const told = family === 4 ? get16(frame, payloadAt + ICMP.word + 2) : get32(frame, payloadAt + ICMP.word) >>> 0;
+    const pathMtu = Math.max(told === 0 ? UNNAMED_MTU : told, family === 4 ? MIN_MTU_V4 : MIN_MTU_V6);
+    if (entry.pathMtu !== 0 && entry.pathMtu < pathMtu) return;
+    const before = this.#innerMtu(entry, entry.way.mtu);
+    entry.pathMtu = pathMtu;
+    entry.pathMtuUntilMs = nowMs + PATH_MTU_MS;
+    if (this.#innerMtu(entry, entry.way.mtu) !== before) this.#options.changed(entry.name);
+  }
+
+  #innerMtu({ server, pathMtu }: Entry, routeMtu: number | undefined): number {
+    const least = Math.min(this.#options.interfaceMtu(), routeMtu ?? 0xffff, pathMtu || 0xffff);
+    return Math.max(0, least - tunnelBytes(ENCAP[server.encap], isV4(server.address) ? 4 : 6));
+  }
+}
+
+/** Of what is quoted; `none` if it is no tunnel of ours. */
+function encapOf(frame: Uint8Array, { protocol, payloadAt, payloadEnd }: PacketView): Encap {
+  if (protocol === PROTOCOL.ipip || protocol === PROTOCOL.ipv6) return 'ipip';
+  const isGue = protocol === PROTOCOL.udp && payloadAt + 4 <= payloadEnd && get16(frame, payloadAt + 2) === GUE_PORT;
+  return isGue ? 'gue' : 'none';
+}
+
+function wordsAt(frame: Uint8Array, at: number, family: number): IpWords {
+  return family === 6 ? addressWords(frame, at) : [0, 0, 0xffff, get32(frame, at)];
+}
+
+/** As packets have it: 4 or 16 bytes. */
+function wire(address: IpWords): Uint8Array {
+  const bytes = addressBytes(address);
+  return isV4(address) ? bytes.slice(12) : bytes;
+}
+
+/** What a server is known by: on the link by its address, behind a tunnel by that and the kind. */
+export function farName(address: IpWords, encap: Encap): string {
+  return encap === 'none' ? addressName(address) : `${addressName(address)} ${encap}`;
+}
+
+function textOf(way: Way): string {
+  return typeof way === 'string' ? way : `${way.nextHop} ${way.mtu}`;
+}
