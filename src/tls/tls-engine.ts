@@ -30,21 +30,16 @@ import {
 } from './client-hello.js';
 import { clientNamesOf, type TlsInfo, tlsInfo } from './info.js';
 import { BROKEN, GOES_ON, HELLO, LINGERING, Link, OPEN, SHAKING } from './link.js';
+import { joined, Outlet } from './outlet.js';
 import { PassingLayer } from './passing-layer.js';
 import { DONE, ENDED, FAILED, type Session, WANTS_ROOM } from './session.js';
 import type { Peer, TlsHandler, TlsLayer } from './tls-layer.js';
-import { Transport, WRITE_BYTES } from './transport.js';
 import type { Vault } from './vault.js';
 
+/** Alerts (RFC 8446, 6). */
 const UNRECOGNIZED_NAME = 112;
+const INTERNAL_ERROR = 80;
 
-/** A record's header, nonce, padding and check value, at the most (TLS 1.2 with CBC: 5 + 16 + 16 + 48). */
-const RECORD_OVERHEAD = 96;
-const RECORD_BYTES = 16_384;
-/** Holds the whole ring, and any first flight. */
-const SCRATCH_BYTES = 131_072;
-/** Ciphertext that is sealed before it is handed to the kernel: what was just written is then still in the cache. */
-const BATCH_BYTES = 131_072;
 /** A ClientHello with the headers of the records it may be cut into. */
 const MAX_FLIGHT_BYTES = MAX_HELLO_BYTES + 5 * 64;
 /** How long a closed socket is kept for its last bytes. */
@@ -57,10 +52,9 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
   readonly #links: (Link | undefined)[] = [];
   readonly #hello = new ClientHello();
   /** Made when first needed: without FFI an engine can still be wrapped. */
-  #transport!: Transport;
-  /** For what does not go to a buffer of the engine's at once. */
-  #scratch!: Mapping;
-  #scratchBytes!: Uint8Array;
+  #outlet!: Outlet;
+  /** A ClientHello that came in pieces. */
+  #flight!: Mapping;
   /** Links with something for their handler, who could not be called when they got it. */
   #ready: Link[] = [];
   #lingering: Link[] = [];
@@ -110,7 +104,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     const link = this.#newLink(socket, false);
     link.state = SHAKING;
     link.resumptionKey = this.#vault.keyOf(peer);
-    link.session = this.#vault.connect(peer, this.#transport);
+    link.session = this.#vault.connect(peer, this.#outlet.transport);
     this.#getReady(link);
   }
 
@@ -149,7 +143,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     link.output = buffer;
     link.outputAt = 0;
     link.outputEnd = length;
-    if (link.sendError === 0) this.#pump(link);
+    if (link.sendError === 0) this.#outlet.pump(link);
     if (link.output < 0 && !link.isSending && link.sendError === 0) return true;
     link.isPromised = true;
     if (link.sendError !== 0) this.#getReady(link);
@@ -163,7 +157,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
       return;
     }
     link.isEnding = true;
-    this.#pump(link);
+    this.#outlet.pump(link);
   }
 
   override close(socket: number, reset: boolean): void {
@@ -175,8 +169,8 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     if (link.state === LINGERING) return;
     const isOrderly = !reset && link.state === OPEN && !link.hasEnded;
     if (isOrderly && !link.isSending && link.output < 0 && link.sendError === 0) {
-      this.#end(link);
-      this.#pump(link);
+      this.#outlet.sayEnd(link);
+      this.#outlet.pump(link);
     }
     this.#letGo(link);
     link.state = LINGERING;
@@ -220,13 +214,13 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     }
     link.isSending = false;
     if (link.state === LINGERING) {
-      if (link.tail !== undefined && result === 0) this.#pump(link);
+      if (link.tail !== undefined && result === 0) this.#outlet.pump(link);
       if (!link.isSending) this.#closeBelow(link, false);
       return;
     }
     this.#isInside = true;
-    if (result < 0) this.#failSending(link, result);
-    else this.#pump(link);
+    if (result < 0) this.#outlet.fail(link, result);
+    else this.#outlet.pump(link);
     this.#getOn(link);
     this.#leave();
   }
@@ -252,10 +246,9 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
   }
 
   #newLink(socket: number, isServer: boolean): Link {
-    if (this.#transport === undefined) {
-      this.#transport = new Transport();
-      this.#scratch = mapAnonymous(SCRATCH_BYTES);
-      this.#scratchBytes = new Uint8Array(this.#scratch.buffer);
+    if (this.#outlet === undefined) {
+      this.#outlet = new Outlet(this.below, (link) => this.#getReady(link));
+      this.#flight = mapAnonymous(MAX_FLIGHT_BYTES);
     }
     const link = new Link(socket, isServer);
     this.#links[socket] = link;
@@ -278,7 +271,6 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
       if (link.end !== GOES_ON) this.#breakOff(link, 'closed before a ClientHello', -ERRNO.ECONNRESET);
       return;
     }
-    // A client has no more to say before it has heard from us; what comes beyond that is dropped with the buffer.
     const end = Math.min(link.inputEnd, link.inputAt + MAX_FLIGHT_BYTES);
     let flight = this.below.bytes(link.input).subarray(link.inputAt, end);
     if (link.hello !== undefined) flight = joined(link.hello, flight);
@@ -295,7 +287,12 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
       return;
     }
     link.serverName = this.#hello.serverName;
-    link.session = this.#vault.accept(this.#hello, this.#transport);
+    try {
+      link.session = this.#vault.accept(this.#hello, this.#outlet.transport);
+    } catch (error) {
+      this.#breakOff(link, (error as Error).message, -ERRNO.ENOMEM, INTERNAL_ERROR);
+      return;
+    }
     if (link.session === undefined) {
       this.#breakOff(link, `no certificate for '${link.serverName}'`, -ERRNO.EPROTO, UNRECOGNIZED_NAME);
       return;
@@ -303,13 +300,16 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     link.state = SHAKING;
     link.hasTls13 = this.#vault.hasTls13 && this.#hello.hasTls13;
     if (link.hello !== undefined) {
-      this.#scratchBytes.set(flight);
-      this.#dropInput(link);
       link.hello = undefined;
-      this.#transport.offer(this.#scratch.address, flight.length);
+      new Uint8Array(this.#flight.buffer).set(flight);
+      const { transport } = this.#outlet;
+      transport.offer(this.#flight.address, flight.length);
       const result = this.#handshake(link);
-      // A client says no more before it has heard from us, except early data, which is not taken.
-      this.#transport.withdraw();
+      // What is left of it are the last bytes that have come.
+      const left = transport.left + link.inputEnd - end;
+      transport.withdraw();
+      link.inputAt = link.inputEnd - left;
+      if (left === 0) this.#dropInput(link);
       this.#shaken(link, result);
     } else {
       this.#shake(link);
@@ -342,24 +342,25 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     for (;;) {
       const result = session.handshake();
       if (result !== WANTS_ROOM) return result;
-      this.#keepTail(link);
+      this.#outlet.keepTail(link);
     }
   }
 
   /** What a step of the handshake has brought. */
   #shaken(link: Link, result: number): void {
     // What goes out at once goes without a stop in the tail.
-    if (result === DONE || link.tail !== undefined || link.isSending || !this.#sendFlight(link)) this.#keepTail(link);
+    if (result === DONE || link.tail !== undefined || link.isSending || !this.#outlet.sendFlight(link))
+      this.#outlet.keepTail(link);
     if (result === DONE) {
       link.state = OPEN;
       // All that a server has left to say in TLS 1.3 is tickets.
       link.isTailLazy = link.isServer && link.hasTls13 && link.tail !== undefined;
-      this.#pump(link);
+      this.#outlet.pump(link);
       this.#vault.secured(link.session as Session, link.isServer);
       this.#above.secured(link.socket, 0);
       return;
     }
-    this.#pump(link);
+    this.#outlet.pump(link);
     if (result === FAILED) {
       const session = link.session as Session;
       this.#breakOff(link, session.verifyFailure || session.failure, -ERRNO.EPROTO);
@@ -398,7 +399,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     }
     const capacity = below.bytes(target).length;
     const address = below.address(target);
-    const transport = this.#transport;
+    const transport = this.#outlet.transport;
     if (link.input >= 0) this.#offerInput(link);
     let length = 0;
     let result = 0;
@@ -414,7 +415,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     if (length === capacity) link.hasMore = true;
     if (link.input >= 0) this.#takeBackInput(link);
     // An answer to the peer does not wait for company: it would be joined by more of them.
-    if (this.#keepTail(link)) link.isTailLazy = false;
+    if (this.#outlet.keepTail(link)) link.isTailLazy = false;
     if (result === WANTS_ROOM) link.hasMore = true;
     else if (result === ENDED) this.#endReading(link, 0);
     else if (result === FAILED) {
@@ -422,7 +423,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
       this.#vault.failed(link.isServer);
       this.#endReading(link, -ERRNO.EPROTO);
     }
-    if (link.tail !== undefined && !link.isTailLazy) this.#pump(link);
+    if (link.tail !== undefined && !link.isTailLazy) this.#outlet.pump(link);
     if (length === 0) {
       below.release(target);
       return false;
@@ -436,113 +437,6 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     link.end = result;
     link.hasMore = false;
     this.#dropInput(link);
-  }
-
-  /** Sends what there is to send, until the engine below has enough. */
-  #pump(link: Link): void {
-    const below = this.below;
-    while (!link.isSending && link.sendError === 0) {
-      const hasTail = link.tail !== undefined && !link.isTailLazy;
-      const isLast = link.isEnding && !link.hasEnded && link.output < 0 && link.session !== undefined;
-      if (isLast && link.state === OPEN) {
-        this.#end(link);
-        continue;
-      }
-      if (!hasTail && link.output < 0) break;
-      const target = below.acquire(
-        (link.tail?.length ?? 0) +
-          (link.output < 0 ? 0 : Math.min(sealedBytes(link.outputEnd - link.outputAt), BATCH_BYTES)),
-      );
-      if (target < 0) {
-        this.#failSending(link, -ERRNO.ENOBUFS);
-        break;
-      }
-      const length = this.#fill(link, target);
-      if (length < 0) {
-        below.release(target);
-        this.#failSending(link, -ERRNO.EPIPE);
-        break;
-      }
-      link.isSending = !below.send(link.socket, target, length);
-    }
-    if (link.hasEnded && link.isEnding && link.tail === undefined && link.sendError === 0) {
-      link.isEnding = false;
-      below.shutdown(link.socket);
-    }
-  }
-
-  /** Puts the tail and sealed output into the buffer; how many bytes, or -1 if the session is broken. */
-  #fill(link: Link, target: number): number {
-    const below = this.below;
-    const bytes = below.bytes(target);
-    let length = 0;
-    const { tail } = link;
-    if (tail !== undefined) {
-      length = Math.min(tail.length, bytes.length);
-      bytes.set(length === tail.length ? tail : tail.subarray(0, length));
-      link.tail = length === tail.length ? undefined : tail.subarray(length);
-      link.isTailLazy = false;
-      if (link.tail !== undefined) return length;
-    }
-    if (link.output < 0) return length;
-    const session = link.session as Session;
-    const limit = Math.min(bytes.length, length + BATCH_BYTES);
-    const to = below.address(target);
-    const from = below.address(link.output);
-    while (link.outputAt < link.outputEnd) {
-      const wanted = Math.min(link.outputEnd - link.outputAt, WRITE_BYTES, plainBytes(limit - length));
-      if (wanted <= 0) break;
-      const taken = session.write(from + link.outputAt, wanted);
-      if (taken > 0) link.outputAt += taken;
-      else if (taken !== WANTS_ROOM) return -1;
-      const moved = this.#transport.take(to + length, bytes.length - length);
-      if (taken <= 0 && moved === 0) return -1;
-      length += moved;
-    }
-    // Never the case by the bounds above; but bytes left in the ring would reach another peer.
-    if (length === bytes.length) this.#keepTail(link);
-    if (link.outputAt === link.outputEnd) {
-      below.release(link.output);
-      link.output = -1;
-    }
-    return length;
-  }
-
-  /** Sends what the session has written; false if more of it is left. */
-  #sendFlight(link: Link): boolean {
-    const target = this.below.acquire(RECORD_BYTES);
-    if (target < 0) return false;
-    const bytes = this.below.bytes(target).length;
-    const length = this.#transport.take(this.below.address(target), bytes);
-    if (length === 0) this.below.release(target);
-    else link.isSending = !this.below.send(link.socket, target, length);
-    return length < bytes;
-  }
-
-  /** Sets aside what the session has written by itself; whether there was any. The ring is empty after it. */
-  #keepTail(link: Link): boolean {
-    const { address, bytes } = this.#scratch;
-    const length = this.#transport.take(address, bytes);
-    if (length === 0) return false;
-    const fresh = this.#scratchBytes.slice(0, length);
-    link.tail = link.tail === undefined ? fresh : joined(link.tail, fresh);
-    return true;
-  }
-
-  /** The notice that nothing more will be sent joins the tail. */
-  #end(link: Link): void {
-    (link.session as Session).end();
-    this.#keepTail(link);
-    link.hasEnded = true;
-    link.isTailLazy = false;
-  }
-
-  #failSending(link: Link, result: number): void {
-    link.sendError = result;
-    link.tail = undefined;
-    if (link.output >= 0) this.below.release(link.output);
-    link.output = -1;
-    if (link.isPromised) this.#getReady(link);
   }
 
   #keepPromise(link: Link): void {
@@ -561,7 +455,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     this.#vault.failed(link.isServer);
     if (link.session === undefined && alert !== 0) {
       link.tail = Uint8Array.of(21, 3, 1, 0, 2, 2, alert);
-      this.#pump(link);
+      this.#outlet.pump(link);
     }
     this.#above.secured(link.socket, result);
   }
@@ -573,12 +467,12 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
   }
 
   #offerInput(link: Link): void {
-    this.#transport.offer(this.below.address(link.input) + link.inputAt, link.inputEnd - link.inputAt);
+    this.#outlet.transport.offer(this.below.address(link.input) + link.inputAt, link.inputEnd - link.inputAt);
   }
 
   #takeBackInput(link: Link): void {
-    const { left } = this.#transport;
-    this.#transport.withdraw();
+    const { left } = this.#outlet.transport;
+    this.#outlet.transport.withdraw();
     link.inputAt = link.inputEnd - left;
     if (left === 0) this.#dropInput(link);
   }
@@ -638,21 +532,4 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     for (const link of this.#links) if (link !== undefined && link.state !== LINGERING) this.#letGo(link);
     this.below.stop();
   }
-}
-
-/** What that many bytes of plaintext can become at the most. */
-function sealedBytes(plain: number): number {
-  return plain + RECORD_OVERHEAD * (Math.ceil(plain / RECORD_BYTES) + 1);
-}
-
-/** How many bytes of plaintext surely fit. */
-function plainBytes(room: number): number {
-  return room - RECORD_OVERHEAD * (Math.ceil(room / RECORD_BYTES) + 1);
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }

@@ -17,7 +17,7 @@ import { openssl } from '../sys/openssl.js';
 import { BIO_C_GET_BUF_MEM_PTR, BIO_C_SET_BUF_MEM_EOF_RETURN, BIO_CTRL_PENDING } from '../sys/uapi/openssl.js';
 
 /** Four full records and what a handshake may have to say beside them. */
-const RING_BYTES = 81_920;
+export const RING_BYTES = 81_920;
 /** The most plaintext in one write whose records surely fit the ring. */
 export const WRITE_BYTES = 65_536;
 
