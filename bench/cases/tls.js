@@ -91,7 +91,7 @@ export const tlsBulk = tlsCase(
   },
   { connections: 8, path: '/1m' },
   [
-    { of: 'ours', to: 'best', field: 'perSecond', limit: 1.2 },
-    { of: 'ours', to: 'best', field: 'cpuUs', limit: 0.9 },
+    // A core that is busy seals 1.2 times as much; where load generator and backend share one, they are the limit in MB/s.
+    { of: 'ours', to: 'best', field: 'cpuUs', limit: 0.83 },
   ],
 );
