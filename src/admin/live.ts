@@ -90,10 +90,10 @@ export class Live {
 
   async #frame(events: readonly object[]): Promise<string> {
     const service = this.#service;
-    const servers = (await collected(service.serverBriefs())).filter(({ state }) => state !== 'empty');
+    const servers = (await collected(service.views.briefs())).filter(({ state }) => state !== 'empty');
     const up = servers.filter(({ state }) => state === 'up').length;
     const frame = {
-      summary: service.summary(),
+      summary: service.views.summary(),
       counts: { servers: servers.length, up },
       servers: foremost(servers).map((server) => this.#shown(server)),
       point: service.observer.history.series(1, 1),

@@ -62,7 +62,7 @@ export class Router {
       () => performance.now(),
     );
     this.#able = new Paced(
-      async () => (await collected(service.serverBriefs())).filter(isAble).length,
+      async () => (await collected(service.views.briefs())).filter(isAble).length,
       () => performance.now(),
     );
   }

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Acl } from '../core/acl.js';
-import { ANY_V4, type Endpoint, formatEndpoint, ipEndpoint } from '../core/address.js';
+import { type Endpoint, formatEndpoint } from '../core/address.js';
 import { type Configuration, isTransparent } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
@@ -16,7 +16,7 @@ import type { Origin } from './argument.js';
 import { ClientWalks } from './client-walks.js';
 import { printReplies, Script, type ScriptReply } from './config-file.js';
 import { configurationText } from './configuration-text.js';
-import { admitsStrangers, isLoopback, LOOPBACK_V4 } from './control-access.js';
+import { controlAclOf, LOOPBACK_V4, requireGuarded } from './control-access.js';
 import { ControlServer } from './control-server.js';
 import { Draft, emptySetup, type Floors, type Setup } from './draft.js';
 import { CommandError, ConfigurationError, causeOf } from './errors.js';
@@ -24,15 +24,16 @@ import { named, type Parsed, parseLine } from './language.js';
 import { listenCause } from './listen-cause.js';
 import { LogKeeper } from './log-keeper.js';
 import { Observer } from './observer.js';
+import { placeOperands } from './operands.js';
 import { isSame, published, replacedSlots } from './published.js';
 import { replaceFile } from './replace-file.js';
-import { resolveListen, resolveListenOrVip, resolveServer } from './resolve.js';
+import { resolveListen } from './resolve.js';
 import { setupProblems } from './setup-problems.js';
-import { type Moment, takeBriefs, takeServer, takeServers, takeStatistics, takeSummary } from './snapshot.js';
-import type { ServerBrief, ServerStatistics, Statistics, Summary } from './statistics.js';
+import type { Moment } from './snapshot.js';
 import { statisticsLines, statisticsPage } from './statistics-page.js';
-import { TlsKeeper } from './tls-keeper.js';
+import { needsTls, TlsKeeper } from './tls-keeper.js';
 import { TransparencyWatch } from './transparency-watch.js';
+import { Views } from './views.js';
 
 /** A name server may keep a command waiting longer than anybody waits for the end. */
 const STOP_PATIENCE_MS = 1_000;
@@ -93,6 +94,11 @@ type DraftState = Pick<Draft, 'blacklists' | 'drains'>;
 
 export class Service {
   readonly clientWalks = new ClientWalks();
+  readonly views = new Views({
+    setup: () => this.#setup,
+    dataPlane: () => this.dataPlane,
+    moment: () => this.#moment(),
+  });
   readonly #options: ServiceOptions;
   readonly #log: LogKeeper;
   #setup: Setup = emptySetup;
@@ -341,36 +347,14 @@ export class Service {
     this.#republish();
   }
 
-  statistics(): Promise<Statistics> {
-    return takeStatistics(this.#setup, this.#upToDate, this.#moment());
-  }
-
-  summary(): Summary {
-    return takeSummary(this.#setup, this.#upToDate, this.#moment());
-  }
-
-  /** The servers, a row at a time as they are asked for. */
-  serverStatistics(): Iterable<ServerStatistics> {
-    return takeServers(this.#setup, this.#upToDate, this.monotonicMs());
-  }
-
-  /** The same in short. */
-  serverBriefs(): Iterable<ServerBrief> {
-    return takeBriefs(this.#setup, this.#upToDate, this.monotonicMs());
-  }
-
-  /** One row of the server table, undefined if there is none. */
-  serverAt(slot: number): ServerStatistics | undefined {
-    return takeServer(this.#setup, this.#upToDate, slot, this.monotonicMs());
-  }
-
   /** USR1: the page to the web_stats file, or lines to the log. Never rejects. */
   writeStatistics(): Promise<void> {
     return this.#inTurn(async () => {
       const { webStats } = this.#setup;
       try {
-        if (webStats !== undefined) await replaceFile(webStats, statisticsPage(await this.statistics()));
-        else for (const line of statisticsLines(await this.statistics())) this.log(0, line);
+        const statistics = await this.views.statistics();
+        if (webStats !== undefined) await replaceFile(webStats, statisticsPage(statistics));
+        else for (const line of statisticsLines(statistics)) this.log(0, line);
       } catch (error) {
         this.log(0, `no statistics: ${(error as Error).message}`);
       }
@@ -541,12 +525,6 @@ export class Service {
     for (const [slot, sec] of seconds) this.state.setBlacklistedUntil(slot, sec === 0 ? 0 : now + sec * 1000, true);
   }
 
-  /** The data plane with its tables as they are now: those of the kernel are copied first. */
-  get #upToDate(): DataPlane {
-    this.dataPlane.refresh?.();
-    return this.dataPlane;
-  }
-
   #drain(drains: ReadonlyMap<number, boolean>): void {
     for (const [slot, isDraining] of drains) this.state.setDraining(slot, isDraining);
   }
@@ -574,44 +552,4 @@ export class Service {
     this.#last = turn.catch(() => {});
     return turn;
   }
-}
-
-/** LISTEN and SERVER... of the command line. */
-async function placeOperands(draft: Draft, commandLine: CommandLine, script: Script): Promise<void> {
-  const { listen, servers } = commandLine;
-  try {
-    if (listen !== undefined) draft.listen = await resolveListenOrVip(listen);
-  } catch (error) {
-    script.report('listen address', 'option', error);
-    // Nothing will be started; servers without a port of their own are not to be blamed for it as well.
-    draft.listen = { text: '', endpoint: ipEndpoint(ANY_V4, 0) };
-  }
-  for (const [slot, text] of servers.entries()) {
-    try {
-      draft.setServer(slot, await resolveServer(text, draft.listen?.endpoint));
-    } catch (error) {
-      script.report(`server ${slot}`, 'option', error);
-    }
-  }
-}
-
-/** Throws CommandError if a control port would be open to the world. */
-function requireGuarded(endpoint: Endpoint, { configuration }: Setup): void {
-  if (endpoint.kind === 'unix' || isLoopback(endpoint)) return;
-  const { controlAcl } = configuration.settings;
-  if (!admitsStrangers(configuration.acls[controlAcl] ?? [], endpoint)) return;
-  throw new CommandError(
-    `control port ${formatEndpoint(endpoint)} would be open to the world (let control_acl, now ${controlAcl}, permit only your hosts)`,
-  );
-}
-
-function controlAclOf({ configuration }: Setup): Acl {
-  return new Acl(configuration.acls[configuration.settings.controlAcl] ?? []);
-}
-
-/** Whether files are to be read for the change: one of TLS's own, or servers that speak it. */
-function needsTls(was: Setup, now: Setup): boolean {
-  const modes = ({ configuration }: Setup) => new Set(configuration.servers.map(({ tls }) => tls));
-  const [before, after] = [modes(was), modes(now)];
-  return was.tls !== now.tls || before.size !== after.size || [...after].some((mode) => !before.has(mode));
 }

@@ -132,3 +132,10 @@ function changeTime(file: string | undefined): number {
   if (file === undefined) return 0;
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
+
+/** Whether files are to be read for the change: one of TLS's own, or servers that speak it. */
+export function needsTls(was: Setup, now: Setup): boolean {
+  const modes = ({ configuration }: Setup) => new Set(configuration.servers.map(({ tls }) => tls));
+  const [before, after] = [modes(was), modes(now)];
+  return was.tls !== now.tls || before.size !== after.size || [...after].some((mode) => !before.has(mode));
+}

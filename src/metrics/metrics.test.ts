@@ -94,7 +94,7 @@ test('Metrics tells who answers and what was sent on with direct server return',
     assert(lines.includes(line), `missing: ${line}`);
   }
   assert.deepEqual(
-    [...service.serverStatistics()].map(({ state }) => state),
+    [...service.views.servers()].map(({ state }) => state),
     ['up', 'silent'],
   );
 });

@@ -64,9 +64,9 @@ export class Metrics {
 
   /** The text of one reading. */
   async read(): Promise<Buffer> {
-    this.#summary = this.#service.summary();
+    this.#summary = this.#service.views.summary();
     const general = Buffer.from(`${await processMetrics()}${await this.#registry.metrics()}`);
-    const servers = await collected(this.#service.serverStatistics());
+    const servers = await collected(this.#service.views.servers());
     return Buffer.concat([general, ...(await collected(serverMetrics(servers)))]);
   }
 

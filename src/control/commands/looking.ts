@@ -103,7 +103,7 @@ export const lookingCommands: readonly Command[] = [
 ];
 
 function explainServer(service: Service, slot: number, json: boolean): string {
-  const row = service.serverAt(slot);
+  const row = service.views.server(slot);
   if (!row) throw new CommandError(`there is no server ${slot}`);
   const events = service.observer.events.since(0).filter((event) => event.server === slot);
   if (json) return jsonReply({ ...row, events });

@@ -28,9 +28,9 @@ export const processCommands: readonly Command[] = [
     section: 'Looking',
     help: 'the status page, HTML; with --json the balancer as a whole and its servers',
     async run({ service }, json) {
-      if (!json) return statisticsPage(await service.statistics());
-      const servers = await jsonList(service.serverStatistics());
-      return `${JSON.stringify(service.summary()).slice(0, -1)},"servers":${servers}}\n`;
+      if (!json) return statisticsPage(await service.views.statistics());
+      const servers = await jsonList(service.views.servers());
+      return `${JSON.stringify(service.views.summary()).slice(0, -1)},"servers":${servers}}\n`;
     },
   }),
   ...['block', 'delayed_forward'].flatMap((name) => [

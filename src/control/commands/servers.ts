@@ -138,7 +138,7 @@ export const serverCommands: readonly Command[] = [
     section: 'Looking',
     help: 'the server table: addresses, connections, limits, bytes sent and received',
     async run({ service }, json) {
-      if (json) return `${await jsonList(service.serverStatistics())}\n`;
+      if (json) return `${await jsonList(service.views.servers())}\n`;
       const { state } = service;
       const line = ({ endpoint, max, hard, weight, prio, encap }: ServerSpec, slot: number) =>
         `${slot} addr ${hostOf(endpoint)} port ${endpoint?.kind === 'ip' ? endpoint.port : 0}` +
