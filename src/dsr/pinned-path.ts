@@ -133,7 +133,7 @@ export class PinnedPath implements Path {
     const next = Program.load(dsrProgram(options, tables.everyVip()), { maps: tables.maps });
     try {
       // Pinned first: the set that counts is the one that has the program which the link runs.
-      this.#set.pinProgram(next);
+      this.#pin(next);
       if (this.#isInPlace) this.#replace(before, next);
     } catch (error) {
       this.#set.unpinProgram(next);
@@ -189,6 +189,16 @@ export class PinnedPath implements Path {
     this.#set.close();
     this.tables.close();
     this.#pins.close();
+  }
+
+  /** Somebody may have removed the directory: then nothing is left that could be taken over, but packets go on. */
+  #pin(program: Program): void {
+    try {
+      this.#set.pinProgram(program);
+    } catch (error) {
+      if (!(error instanceof BpfError) || error.code !== 'ENOENT') throw error;
+      this.#options.log(`'${this.#pins.path}' has been removed: packets are sent on as long as pen runs`);
+    }
   }
 
   #describeSet(): void {

@@ -231,7 +231,7 @@ export class PinnedSet {
 
   /** Removes all that is in it, and itself. Throws a SystemError (EACCES). */
   remove(): void {
-    const names = existingNames(this.pathOf('')) ?? this.#pinned;
+    const names = new Set([...existingNames(this.pathOf('')), ...this.#pinned]);
     for (const name of names) this.#directory.removeFile(`${this.name}/${name}`);
     this.#directory.removeFolder(this.name);
   }
@@ -253,12 +253,12 @@ function programName(program: Program): string {
   return `program-${program.info.id}`;
 }
 
-/** undefined where the path leads nowhere, as inside another root. */
-function existingNames(path: string): string[] | undefined {
+/** None where the path leads nowhere, as inside another root. */
+function existingNames(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {
-    return undefined;
+    return [];
   }
 }
 

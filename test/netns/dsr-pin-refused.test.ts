@@ -1,6 +1,6 @@
 /** What `dsr_pin` cannot go on from, or begins anew: in one line, and what ran before goes on. */
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, unlinkSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,6 +12,7 @@ import { bpffs, pinned } from '../support/bpffs.js';
 import { ask, type DsrBed, dsrBed, site, VIP } from '../support/dsr-bed.js';
 import type { Scene } from '../support/ending.js';
 import { type Outcome, start } from '../support/process.js';
+import { scratch } from '../support/scratch.js';
 import { until, within } from '../support/wait.js';
 
 const skip = bedMissing('nginx', 'curl');
@@ -234,6 +235,31 @@ test('dsr_pin with -u: dsr detach takes the program off, says what it must leave
   await again.ask('dsr detach');
   await again.ended;
   assert.deepEqual(pinned(made.directory), []);
+});
+
+test('dsr_pin with -j: dsr detach removes what is pinned from inside the other root', { skip }, async (t) => {
+  const made = await stage(t);
+  const running = await made.pen(made.options('-j', scratch(t)));
+  assert.match(await running.ask('listen'), /^10\.7\.0\.80:80$/);
+  await assertForwards(made);
+  assert.equal(await running.ask('dsr detach'), '');
+  assert.equal((await running.ended).status, 0);
+  assert.deepEqual(pinned(made.directory), []);
+});
+
+test('dsr_pin whose directory is removed while pen runs goes on, and says that it will not outlive it', {
+  skip,
+}, async (t) => {
+  const made = await stage(t);
+  const running = await made.pen(made.options());
+  rmSync(made.directory, { recursive: true });
+  await assertForwards(made);
+  assert.match(await running.ask('no roundrobin'), /^$/);
+  assert.match(running.log(), /'.*\/pen' has been removed: packets are sent on as long as pen runs/);
+  assert.equal((await ask(made.client, `http://${VIP}/`, 3)).length, 3);
+  running.signal('SIGKILL');
+  await running.ended;
+  await until('nothing is attached', async () => !/xdp/.test(await made.balancer.ip('link', 'show', 'lan')));
 });
 
 test('without dsr_pin nothing is left attached by a pen that is killed, and dsr detach ends it', {

@@ -1,10 +1,15 @@
 /** `dsr_pin`: packets are sent on while no pen runs, and by the next one. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { BpfMap, bytes } from '../../src/bpf/index.js';
 import { bedMissing, type Host } from '../support/bed.js';
 import { bpffs, pinned } from '../support/bpffs.js';
 import { ask, dsrBed, site, VIP } from '../support/dsr-bed.js';
 import { until } from '../support/wait.js';
+
+/** As `src/dsr/pins.ts` has it: eight bytes of magic, then the fingerprint. */
+const ABOUT = { name: 'about', type: 'array', key: bytes(4), value: bytes(32), maxEntries: 1 } as const;
 
 const skip = bedMissing('nginx', 'curl', 'ab');
 
@@ -14,6 +19,31 @@ async function load(client: Host, requests: number): Promise<void> {
   assert.match(report, new RegExp(`Complete requests:\\s+${requests}\n`));
   assert.match(report, /Failed requests:\s+0\n/);
 }
+
+test('dsr_pin with tables of another version begins anew in the middle of 4,000 requests: none fails', {
+  skip,
+}, async (t) => {
+  const { client, servers, addressOf, pen } = await dsrBed(t, 3);
+  const directory = `${bpffs(t)}/pen`;
+  for (const server of servers) await site(t, server);
+  const options = ['-O', 'dsr_if lan', '-O', `dsr_pin ${directory}`, '-r'];
+  const script = { options, listen: `${VIP}:80`, servers: [0, 1, 2].map(addressOf) };
+  const old = await pen(script);
+  const requests = load(client, 4000);
+  await until('it has begun', async () => Number(/^vip .* flows (\d+)/m.exec(await old.ask('dsr'))?.[1]) > 500);
+  old.signal('SIGKILL');
+  await old.ended;
+  const name = pinned(directory).find((one) => one.endsWith('/about')) as string;
+  const about = BpfMap.open(join(directory, name), ABOUT);
+  const [[key, value]] = about.entries();
+  value[8] ^= 1;
+  about.set(key, value);
+  about.close();
+  const next = await pen(script);
+  await requests;
+  assert.match(next.log(), /'.*\/pen' has the tables of another version: flows begin anew/);
+  assert.ok(Number(/^vip .* flows (\d+)/m.exec(await next.ask('dsr'))?.[1]) < 4000);
+});
 
 test('a connection goes on though pen is killed and started with its servers in another order, and one less', {
   skip,

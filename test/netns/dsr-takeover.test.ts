@@ -39,11 +39,25 @@ async function pair(t: Scene, bytes = 0): Promise<Pair> {
   return { ...made, client: made.host('client'), hosts: [made.host('one'), made.host('two')] };
 }
 
-function balancer(t: Scene, { namespace }: Host, ...options: string[]): Promise<RunningPen> {
-  // Listed in another order, as nobody promises the same on both.
-  const servers = options.includes('reversed') ? [...ADDRESSES].reverse() : ADDRESSES;
-  const more = options.filter((option) => option !== 'reversed').flatMap((line) => ['-O', line]);
-  return pen(t, { namespace, options: ['-O', 'dsr_if lan', '-r', ...more], listen: `${VIP}:80`, servers });
+interface Role {
+  readonly role?: 'standby' | 'auto';
+  readonly vip?: string;
+  /** Servers listed the other way round, as nobody promises the same order on both. */
+  readonly isReversed?: boolean;
+}
+
+function balancer(
+  t: Scene,
+  { namespace }: Host,
+  { role, vip = VIP, isReversed = false }: Role = {},
+): Promise<RunningPen> {
+  const addresses = vip === VIP ? ADDRESSES : SERVERS.map((_, i) => `[fd07::${21 + i}]`);
+  return pen(t, {
+    namespace,
+    options: ['-O', 'dsr_if lan', '-r', ...(role === undefined ? [] : ['-O', `dsr_role ${role}`])],
+    listen: vip === VIP ? `${vip}:80` : `[${vip}]:80`,
+    servers: isReversed ? [...addresses].reverse() : addresses,
+  });
 }
 
 const flowsOf = async (running: RunningPen) =>
@@ -54,7 +68,7 @@ test('dsr_role standby forwards but leaves ARP alone; dsr master takes the VIP o
 }, async (t) => {
   const { client, hosts } = await pair(t);
   const one = await balancer(t, hosts[0]);
-  const two = await balancer(t, hosts[1], 'dsr_role standby', 'reversed');
+  const two = await balancer(t, hosts[1], { role: 'standby', isReversed: true });
   const who = () => ask(client, `http://${VIP}/`, 30);
   await who();
   assert.deepEqual([await flowsOf(one), await flowsOf(two)], [30, 0]);
@@ -85,15 +99,8 @@ test('dsr_role standby forwards but leaves ARP alone; dsr master takes the VIP o
 
 test('dsr master takes an IPv6 VIP over', { skip }, async (t) => {
   const { client, hosts } = await pair(t);
-  const start = (host: Host, role: string) =>
-    pen(t, {
-      namespace: host.namespace,
-      options: ['-O', 'dsr_if lan', '-r', '-O', `dsr_role ${role}`],
-      listen: `[${VIP6}]:80`,
-      servers: SERVERS.map((_, i) => `[fd07::${21 + i}]`),
-    });
-  const one = await start(hosts[0], 'master');
-  const two = await start(hosts[1], 'standby');
+  const one = await balancer(t, hosts[0], { vip: VIP6 });
+  const two = await balancer(t, hosts[1], { vip: VIP6, role: 'standby' });
   const who = () => ask(client, `http://[${VIP6}]/`, 20);
   await who();
   assert.deepEqual([await flowsOf(one), await flowsOf(two)], [20, 0]);
@@ -127,15 +134,22 @@ async function keepalived(t: Scene, host: Host, priority: number, block: string)
   host.start(t, 'keepalived', ['--dont-fork', '--log-console', '--vrrp', '-f', file, ...pids]);
 }
 
-const HOST_HAS_VIP = `virtual_ipaddress { ${VIP}/32 dev lan }`;
+interface Way {
+  readonly name: string;
+  readonly vip: string;
+  readonly role: 'auto' | 'standby';
+  block(control: string): string;
+}
 
-/** The two ways to tell pen, of a control socket. */
-const ways: readonly [name: string, role: string, block: (control: string) => string][] = [
-  ['by the address', 'auto', () => HOST_HAS_VIP],
-  [
-    'by notify scripts',
-    'standby',
-    (control) => {
+/** How pen learns that it is the master. */
+const ways: readonly Way[] = [
+  { name: 'by the address', vip: VIP, role: 'auto', block: () => `virtual_ipaddress { ${VIP}/32 dev lan }` },
+  { name: 'by the IPv6 address', vip: VIP6, role: 'auto', block: () => `virtual_ipaddress { ${VIP6}/128 dev lan }` },
+  {
+    name: 'by notify scripts',
+    vip: VIP,
+    role: 'standby',
+    block(control) {
       const penctl = [process.execPath, ...commandOf('penctl'), control].join(' ');
       // keepalived wants an address; on lo it has no say on the link.
       return `virtual_ipaddress { ${VIP}/32 dev lo }
@@ -143,23 +157,24 @@ const ways: readonly [name: string, role: string, block: (control: string) => st
        notify_backup "${penctl} dsr standby"
        notify_fault "${penctl} dsr standby"`;
     },
-  ],
+  },
 ];
 
-for (const [name, role, block] of ways) {
+for (const { name, vip, role, block } of ways) {
+  const url = `http://${vip === VIP ? vip : `[${vip}]`}/`;
   test(`keepalived ${name}: the master is cut off, its connections go on, new ones come within 3 s`, {
     skip,
   }, async (t) => {
     const made = await pair(t, 30_000_000);
     const { client, hosts } = made;
     const balancers = [
-      await balancer(t, hosts[0], `dsr_role ${role}`),
-      await balancer(t, hosts[1], `dsr_role ${role}`, 'reversed'),
+      await balancer(t, hosts[0], { role, vip }),
+      await balancer(t, hosts[1], { role, vip, isReversed: true }),
     ];
     for (const [i, host] of hosts.entries()) await keepalived(t, host, 100 - i, block(balancers[i].control));
     const flows = () => Promise.all(balancers.map(flowsOf));
     await until('the first one is master', async () => {
-      await client.try('curl', ['-s', '-m', '0.5', '-o', '/dev/null', `http://${VIP}/`]);
+      await client.try('curl', ['-s', '-m', '0.5', '-o', '/dev/null', url]);
       return (await flows())[0] > 0;
     });
     const before = (await flows())[1];
@@ -167,13 +182,13 @@ for (const [name, role, block] of ways) {
     // Held to a rate that has them last through it all.
     const options = ['-s', '-o', '/dev/null', '-w', '%{http_code} %{size_download} %{num_connects}', '-m', '50'];
     const downloads = Array.from({ length: 6 }, () =>
-      client.run('curl', [...options, '--limit-rate', '3M', `http://${VIP}/files/big`]),
+      client.run('curl', [...options, '--limit-rate', '3M', `${url}files/big`]),
     );
     await until('they have begun', async () => (await flows())[0] >= 6);
     await made.cut('one');
     const cutMs = Date.now();
     await until('somebody answers', async () => {
-      const { status } = await client.try('curl', ['-s', '-m', '0.5', '-o', '/dev/null', `http://${VIP}/`]);
+      const { status } = await client.try('curl', ['-s', '-m', '0.5', '-o', '/dev/null', url]);
       return status === 0;
     });
     const backMs = Date.now() - cutMs;
