@@ -88,7 +88,7 @@ export const dsrCommands: readonly Command[] = [
   action({
     name: 'dsr',
     arguments: [optional(choice(['master', 'standby', 'detach'] as const))],
-    section: 'Looking',
+    section: 'Running',
     help:
       'direct server return: VIPs, servers with MAC address and state, packets, flows, drops by reason. master: take the ' +
       'VIPs over; standby: leave them to another balancer; detach: take the program off, with its pins, and end',
