@@ -25,7 +25,7 @@ const REPEAT = 300_000;
 const ROUNDS = 7;
 const LIVE_FRAMES = 2_000_000;
 const C_PEN = '/usr/bin/pen';
-const OPTIONS = { ipv4: true, ipv6: true, vlan: true, acl: false, tunnels: false, prefixes: false };
+const OPTIONS = { ipv4: true, ipv6: true, vlan: true, acl: false, tunnels: false, prefixes: false, tarpit: false };
 
 if (process.env.PEN_BENCH_INSIDE === undefined) {
   const self = fileURLToPath(import.meta.url);

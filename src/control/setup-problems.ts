@@ -31,6 +31,7 @@ function directProblem({ configuration, dsrInterface, dsrMode, dsrPin }: Setup):
   const { settings } = configuration;
   if (dsrInterface === undefined) {
     if (dsrPin !== undefined) return 'dsr_pin is for direct server return (add dsr_if IF)';
+    if (settings.tarpitAcl >= 0) return 'tarpit_acl is for direct server return (add dsr_if IF)';
     if (settings.dsrRole !== 'master') return 'dsr_role is for direct server return (add dsr_if IF)';
     return undefined;
   }

@@ -12,7 +12,7 @@ import { ADDRESS_BITS, type Vip } from '../core/vip.js';
 import { arp } from '../frame/arp.js';
 import { ethernet } from '../frame/ethernet.js';
 import { Controller, type ControllerOptions } from './controller.js';
-import { ip, macOf, OWN_MAC, SEED } from './fixtures/stage.js';
+import { ip, macOf, OWN_MAC, SEED, TARPIT_KEY } from './fixtures/stage.js';
 import { MemoryTables } from './memory-tables.js';
 
 export const SLOTS = 65_537;
@@ -80,6 +80,8 @@ export function stage(
       slots: SLOTS,
       seed: SEED,
       mac: OWN_MAC,
+      tarpitKey: TARPIT_KEY,
+      ownAddresses: () => [],
       sourceV6: () => undefined,
       servers,
       interfaceName: 'eth0',

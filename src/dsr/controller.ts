@@ -3,6 +3,8 @@
  * happens in `configure` and `turn`, which the owner calls: a few times a second, on the control thread's event loop,
  * and again soon while `isBusy`: a turn does only so much. Between them the packet path goes on by itself.
  */
+
+import type { AclEntry } from '../core/acl.js';
 import { type IpWords, isV4 } from '../core/address.js';
 import type { Configuration, DsrRole, ServerSpec } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
@@ -11,7 +13,7 @@ import { arpAnnouncement } from '../frame/arp.js';
 import { ndpAnnouncement } from '../frame/ndp.js';
 import { type AclRecord, aclRecords } from './acl-prefixes.js';
 import { DsrError } from './errors.js';
-import { ABUSE_REAL, ANSWERS_PER_WINDOW, EMERGENCY_REAL, EPOCH_MS, REAL_SERVES } from './layout.js';
+import { ABUSE_REAL, ANSWERS_PER_WINDOW, EMERGENCY_REAL, EPOCH_MS, REAL_SERVES, TARPIT_LIST } from './layout.js';
 import { addressName } from './neighbours.js';
 import type { Inherited } from './pinned-path.js';
 import { type FarOptions, Reach, type Reached, type Target, targetName } from './reach.js';
@@ -21,6 +23,7 @@ import { type Member, type MemberState, Service, type Standing } from './service
 import { listenService, type ServiceSpec, targetOf, usesTunnels, vipService } from './services.js';
 import { SpareReal } from './spare-real.js';
 import type { ControlTables, Traffic } from './tables.js';
+import { hasTarpit, tarpitEntries } from './tarpit-list.js';
 import { Tidings } from './tidings.js';
 import { Numbers, numbersIn, VipEntries } from './vips.js';
 
@@ -30,6 +33,10 @@ export interface ControllerOptions {
   readonly slots: number;
   /** Of the hash: the same on balancers that are to agree. */
   readonly seed: number;
+  /** Of the tarpit's sequence numbers: unpredictable in service, fixed in tests. */
+  readonly tarpitKey: readonly [number, number];
+  /** The balancer's, at all interfaces. */
+  ownAddresses(): readonly IpWords[];
   readonly mac: Uint8Array;
   /** An IPv6 address of the interface, for asking. */
   sourceV6(): Uint8Array | undefined;
@@ -85,6 +92,7 @@ export class Controller {
   /** How servers were reached that answered an earlier process, by name; until they are asked here. */
   readonly #known = new Map<string, Reached>();
   readonly #inheritedVips: ReadonlyMap<string, number>;
+  #hasTarpit = false;
   #isOpen = false;
   /** Whether the program has tunnels, and whether the configuration needs them. */
   #usesTunnels = false;
@@ -151,11 +159,13 @@ export class Controller {
    * before anything is. What it takes longer to write is written in the turns that follow.
    */
   configure(configuration: Configuration, listen: Vip | undefined, nowMs: number): void {
-    const acl = aclRecordsOf(configuration);
+    const acl = aclRecordsOf(configuration, tarpitEntries(configuration, listen, this.#options.ownAddresses()));
     const before = this.#configuration;
     const had = this.#spares.emergency.isThere;
     this.#nowMs = nowMs;
     this.#configuration = configuration;
+    const hadTarpit = this.#hasTarpit;
+    this.#hasTarpit = hasTarpit(configuration);
     // Before a real says that it has one, and after the last has said so.
     const areUsed = usesTunnels(configuration);
     if (areUsed && !this.#usesTunnels) this.#options.tunnelsChanged(true);
@@ -176,6 +186,7 @@ export class Controller {
     this.#mayNeedTunnels = areUsed;
     this.#usesTunnels ||= areUsed;
     this.turn(nowMs);
+    if (this.#isOpen && this.#hasTarpit !== hadTarpit) this.#options.vipsChanged();
   }
 
   get role(): DsrRole {
@@ -188,6 +199,7 @@ export class Controller {
     this.#role = role;
     // Programs that know VIPs by heart look this up all the same.
     if (this.#isOpen) this.#writeEntries();
+    this.#writeControl();
     this.#announcements = role === 'master' ? TAKEOVER_ANNOUNCEMENTS : 0;
     this.#nowMs = nowMs;
     if (role === 'master' && this.#isOpen) this.announce();
@@ -444,11 +456,13 @@ export class Controller {
 
   /** With the addresses that tunnels begin at, which the interface may get and lose. */
   #writeControl(): void {
-    const { tables, seed, far } = this.#options;
+    const { tables, seed, far, tarpitKey: key } = this.#options;
     const [v4, v6] = [far.source(4), far.source(6)];
     const sources = { sourceV4: v4 && addressBytes(v4).slice(12), sourceV6: v6 && addressBytes(v6) };
     const answers = ANSWERS_PER_WINDOW;
-    const value = controlValueOf({ mac: this.#mac, seed, epoch: this.#epoch, ...sources, answers });
+    // Who is not the master leaves the tarpit to who is, lest two answer for one address.
+    const tarpitKey = this.#hasTarpit && this.#role === 'master' ? key : undefined;
+    const value = controlValueOf({ mac: this.#mac, seed, epoch: this.#epoch, ...sources, answers, tarpitKey });
     const text = Buffer.from(value).toString('latin1');
     if (text === this.#control) return;
     tables.setControl(value);
@@ -486,10 +500,13 @@ function vipOf(user: Service | SpareReal): IpWords | undefined {
   return user instanceof Service ? user.vip.address : undefined;
 }
 
-/** The entries of `acl` for the list that clients must be permitted by, by key. */
-function aclRecordsOf({ acls, settings }: Configuration): Map<string, AclRecord> {
+/** The entries of `acl` for the lists of clients and of the tarpit, by key. */
+function aclRecordsOf({ acls, settings }: Configuration, tarpit: readonly AclEntry[]): Map<string, AclRecord> {
   const entries = acls[settings.clientAcl] ?? [];
-  const records = entries.length === 0 ? [] : aclRecords(new Map([[settings.clientAcl, entries]]));
+  const lists = new Map<number, readonly AclEntry[]>();
+  if (entries.length > 0) lists.set(settings.clientAcl, entries);
+  if (tarpit.length > 0) lists.set(TARPIT_LIST, tarpit);
+  const records = lists.size === 0 ? [] : aclRecords(lists);
   if (typeof records === 'string') throw new DsrError(records);
   return new Map(records.map((record) => [Buffer.from(record.key).toString('latin1'), record]));
 }

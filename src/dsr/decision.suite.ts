@@ -12,6 +12,7 @@ import { malformedFixtures } from './fixtures/malformed.js';
 import { neighbourFixtures } from './fixtures/neighbour.js';
 import { prefixFixtures } from './fixtures/prefix.js';
 import { type Fixture, type Step, sentTo, setStage } from './fixtures/stage.js';
+import { tarpitFixtures } from './fixtures/tarpit.js';
 import { tunnelFixtures } from './fixtures/tunnel.js';
 import { OUTCOME, OUTCOME_NAMES, type Verdict, verdictOf, XDP_TX } from './layout.js';
 import type { ControlTables, Traffic } from './tables.js';
@@ -31,6 +32,7 @@ export const fixtures: readonly Fixture[] = [
   ...malformedFixtures,
   ...prefixFixtures,
   ...tunnelFixtures,
+  ...tarpitFixtures,
 ];
 
 /** Tests `makeSubject`'s path on all fixtures. It is made once, of STAGE_SIZE; `end` is called when all is done. */

@@ -11,7 +11,7 @@ import { ARP, ARP_BYTES, ARP_REQUEST, arpOperation } from '../frame/arp.js';
 import { get32, set16, set32 } from '../frame/byte-order.js';
 import { DESTINATION_AT, ETHER_TYPE, EthernetView, isGroupMac, MAC_BYTES, SOURCE_AT } from '../frame/ethernet.js';
 import { ICMP, ICMP_BYTES, ICMP_TYPE, ICMPV6_TYPE, isIcmpError, isIcmpv6Error } from '../frame/icmp.js';
-import { IPV6_ADDRESS_BYTES, IPV6_BYTES } from '../frame/ipv6.js';
+import { IPV6_ADDRESS_BYTES, IPV6_BYTES, isUnspecifiedV6 } from '../frame/ipv6.js';
 import { NDP } from '../frame/ndp.js';
 import { PacketView, REST } from '../frame/packet-view.js';
 import { PROTOCOL } from '../frame/protocol.js';
@@ -38,6 +38,7 @@ import {
   REAL_SERVES,
   REAL_TAKES_NEW,
   realValue,
+  TARPIT_LIST,
   VIP_ANY_PORT,
   VIP_HASH_PORTS,
   VIP_PREFIX,
@@ -46,6 +47,7 @@ import {
   vipValue,
 } from './layout.js';
 import type { PathTables } from './tables.js';
+import { Tarpit } from './tarpit.js';
 import { answerTooBig, canTellTooBig, encapsulate } from './tunnel.js';
 
 const V4_MAPPED = 0xffff;
@@ -90,6 +92,9 @@ export class Decision {
   readonly #fragmentKey = new Record(fragmentKey.bytes);
   readonly #fragmentValue = new Record(fragmentValue.bytes);
   readonly #real = new Record(realValue.bytes);
+  readonly #tarpit = new Tarpit();
+  /** Whom the solicitation is for that was just found. */
+  #targetIsVip = false;
   /** Of the VIP's address: the list that its clients must be permitted by. */
   #aclBit = 0;
 
@@ -119,7 +124,7 @@ export class Decision {
     if (this.#isSolicitation(frame, end)) return this.#solicitation(frame, end);
     // A switch that floods, or an interface that hears everything, shows us what is meant for others.
     if (!this.#isOwnMac(frame)) return OUTCOME.passOther;
-    if (!this.#isVip(frame, packet.destinationAt, packet.family)) return OUTCOME.passNotVip;
+    if (!this.#isVip(frame, packet.destinationAt, packet.family)) return this.#notVip(frame, end);
     this.#aclBit = this.#vipValue.words[vipValue.at.acl >> 2];
 
     const rest = packet.readRest(frame, end, false, MAX_EXTENSIONS);
@@ -251,9 +256,30 @@ export class Decision {
     if (at + ARP_BYTES > end) return OUTCOME.passOther;
     if (!this.#isOwnMac(frame) && !isGroupMac(frame, DESTINATION_AT)) return OUTCOME.passOther;
     if (arpOperation(frame, at, end) !== ARP_REQUEST) return OUTCOME.passNotVip;
-    if (!this.#isVip(frame, at + ARP.targetIp, 4) || this.#isSilent) return OUTCOME.passNotVip;
+    const isVip = this.#isVip(frame, at + ARP.targetIp, 4);
+    if (isVip && this.#isSilent) return OUTCOME.passNotVip;
+    // Somebody without an address asks before he takes this one: he may have it.
+    if (!isVip && (get32(frame, at + ARP.senderIp) === 0 || !this.#isTarpitted(frame, at + ARP.targetIp, 4)))
+      return OUTCOME.passNotVip;
     answerArp(frame, at, this.#ownMac);
-    return OUTCOME.txArp;
+    return isVip ? OUTCOME.txArp : OUTCOME.txTarpitArp;
+  }
+
+  /** A packet for none of the VIPs. */
+  #notVip(frame: Uint8Array, end: number): Outcome {
+    const packet = this.#packet;
+    if (!this.#isTarpitted(frame, packet.destinationAt, packet.family)) return OUTCOME.passNotVip;
+    const { control } = this.#tables;
+    const key0 = littleEndian32(control, controlValue.at.tarpitKey0);
+    const key1 = littleEndian32(control, controlValue.at.tarpitKey1);
+    const outcome = this.#tarpit.answer(frame, end, packet, key0, key1, this.#ownMac);
+    if (outcome !== OUTCOME.dropTarpit) this.length = this.#tarpit.length;
+    return outcome;
+  }
+
+  #isTarpitted(frame: Uint8Array, at: number, family: number): boolean {
+    if (littleEndian32(this.#tables.control, controlValue.at.tarpit) === 0) return false;
+    return (this.#listsOf(frame, at, family) & (1 << TARPIT_LIST)) !== 0;
   }
 
   /** A neighbour solicitation for a VIP; it comes to a group as a rule. */
@@ -263,7 +289,9 @@ export class Decision {
     if (family !== 6 || protocol !== PROTOCOL.icmpv6 || bodyAt + NS_BYTES > end) return false;
     if (frame[bodyAt + ICMP.type] !== ICMPV6_TYPE.neighbourSolicitation) return false;
     if (!this.#isOwnMac(frame) && !isGroupMac(frame, DESTINATION_AT)) return false;
-    return this.#isVip(frame, bodyAt + NDP.target, 6);
+    this.#targetIsVip = this.#isVip(frame, bodyAt + NDP.target, 6);
+    if (this.#targetIsVip) return true;
+    return !isUnspecifiedV6(frame, this.#packet.sourceAt) && this.#isTarpitted(frame, bodyAt + NDP.target, 6);
   }
 
   /** Whether others answer for the VIP that was found. */
@@ -272,10 +300,11 @@ export class Decision {
   }
 
   #solicitation(frame: Uint8Array, end: number): Outcome {
-    if (this.#isSilent || !isProperSolicitation(frame, this.#packet, end)) return OUTCOME.passNotVip;
+    if ((this.#targetIsVip && this.#isSilent) || !isProperSolicitation(frame, this.#packet, end))
+      return OUTCOME.passNotVip;
     if (!isSolicitationIntact(frame, this.#packet)) return OUTCOME.dropMalformed;
     this.length = answerSolicitation(frame, this.#packet, this.#ownMac);
-    return OUTCOME.txNdp;
+    return this.#targetIsVip ? OUTCOME.txNdp : OUTCOME.txTarpitNdp;
   }
 
   /** To the real that is loaded: its MAC address for ours, and nothing else but the tunnel that it may be reached by. */
@@ -330,10 +359,15 @@ export class Decision {
   #isDenied(frame: Uint8Array): boolean {
     if (this.#aclBit === 0) return false;
     const { family, sourceAt } = this.#packet;
+    return (this.#listsOf(frame, sourceAt, family) & this.#aclBit) === 0;
+  }
+
+  /** The lists that permit an address, a bit each. */
+  #listsOf(frame: Uint8Array, at: number, family: number): number {
     this.#aclKey.words[aclKey.at.prefixBits >> 2] = WHOLE_PREFIX;
     this.#aclKey.words[aclKey.at.family >> 2] = family;
-    copyAddress(frame, sourceAt, family, this.#aclKey, aclKey.at.address);
-    return (this.#tables.permittedBy(this.#aclKey.bytes) & this.#aclBit) === 0;
+    copyAddress(frame, at, family, this.#aclKey, aclKey.at.address);
+    return this.#tables.permittedBy(this.#aclKey.bytes);
   }
 
   #denied(frame: Uint8Array): Outcome {

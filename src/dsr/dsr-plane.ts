@@ -39,6 +39,7 @@ import { addressBytes, addressWords } from './record.js';
 import { describe, type Reported, realsOf, vipsOf } from './report.js';
 import { farServers, type OwnAddress, requireServices, requireVip } from './requirements.js';
 import { listenVip, pagesFor, targetOf } from './services.js';
+import { hasTarpit, requireTarpitApart } from './tarpit-list.js';
 import type { Way } from './tunnels.js';
 
 /** Between two looks; a change of blacklists by command is not kept waiting for it. */
@@ -78,9 +79,10 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const own = foreignTo(configuration, interfaceName);
   const listen = options.listen && listenVip(requireVip(options.listen, interfaceName, own), udp);
   requireServices(configuration, listen, { interfaceName, own });
+  requireTarpitApart(configuration, listen);
   const slots = maglevSize(configuration.servers.length);
   const size = { ...defaultDimensions, pages: pagesToMake(pagesFor(configuration, slots)) };
-  const all = { ipv4: true, ipv6: true, vlan: true, acl: true, tunnels: true, prefixes: true };
+  const all = { ipv4: true, ipv6: true, vlan: true, acl: true, tunnels: true, prefixes: true, tarpit: true };
   const { mode, pinDirectory, log, failed } = options;
   const path = choosePath({ mode, pinDirectory, interfaceName, size, program: all, log, failed });
   let probes: Link | undefined;
@@ -128,6 +130,7 @@ export class DsrPlane implements DataPlane, FrameView {
   #nextLookMs = 0;
   #sourceV6: Uint8Array | undefined;
   #isDetached = false;
+  #ownAddresses: string | undefined;
   /** Where tunnels begin. */
   #sources: { 4?: IpWords | undefined; 6?: IpWords | undefined } = {};
   #interfaceMtu = 0;
@@ -170,6 +173,8 @@ export class DsrPlane implements DataPlane, FrameView {
         slots,
         seed: SEED,
         mac,
+        tarpitKey: [randomInt(2 ** 32), randomInt(2 ** 32)],
+        ownAddresses: allOwnAddresses,
         sourceV6,
         far,
         servers,
@@ -230,6 +235,7 @@ export class DsrPlane implements DataPlane, FrameView {
     const { interfaceName } = this.#options;
     const checked = listen === this.#listen ? this.#configuration.vips : undefined;
     requireServices(configuration, listen, { interfaceName, own: foreignTo(configuration, interfaceName), checked });
+    requireTarpitApart(configuration, listen);
     requireRoom(pagesFor(configuration, this.#slots), this.#size);
     const before = this.#configuration;
     this.#configuration = configuration;
@@ -387,8 +393,18 @@ export class DsrPlane implements DataPlane, FrameView {
     this.#sourceV6 = sourceOf(own);
     this.#sources = { 4: tunnelSource(own, 4), 6: tunnelSource(own, 6) };
     this.#lookAtTunnels();
+    this.#followOwnAddresses(nowMs);
     this.#followMac(nowMs);
     this.#nextLookMs = nowMs + LOOK_MS;
+  }
+
+  /** An address that the balancer is given is in no tarpit any more. */
+  #followOwnAddresses(nowMs: number): void {
+    const addresses = allOwnAddresses().map(formatIp).join();
+    const isChanged = this.#ownAddresses !== undefined && this.#ownAddresses !== addresses;
+    this.#ownAddresses = addresses;
+    if (isChanged && hasTarpit(this.#configuration))
+      this.#controller.configure(this.#configuration, this.#listen, nowMs);
   }
 
   /** As configured, unless an earlier process with the same setting has been told otherwise since. */
@@ -472,12 +488,21 @@ export class DsrPlane implements DataPlane, FrameView {
   }
 }
 
-function programOptions(services: readonly { readonly vip: Vip }[], { settings, acls }: Configuration) {
+function programOptions(services: readonly { readonly vip: Vip }[], configuration: Configuration) {
+  const { settings, acls } = configuration;
   const families = new Set(services.map(({ vip }) => (isV4(vip.address) ? 4 : 6)));
   const acl = (acls[settings.clientAcl]?.length ?? 0) > 0;
   const prefixes = services.some(({ vip }) => vip.bits < ADDRESS_BITS);
+  const tarpit = hasTarpit(configuration);
   // Without a VIP there is nothing to know, but a program there must be.
-  return { ipv4: families.has(4) || families.size === 0, ipv6: families.has(6), vlan: true, acl, prefixes };
+  return {
+    ipv4: families.has(4) || families.size === 0 || tarpit,
+    ipv6: families.has(6) || tarpit,
+    vlan: true,
+    acl,
+    prefixes,
+    tarpit,
+  };
 }
 
 /** Room for twice as much: services may be added while we run. */
@@ -512,6 +537,12 @@ function foreignTo({ settings }: Configuration, interfaceName: string): OwnAddre
 
 function ownAddresses(interfaceName: string): OwnAddress[] {
   return networkInterfaces()[interfaceName] ?? [];
+}
+
+/** At all interfaces. */
+function allOwnAddresses(): IpWords[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.map(({ address }) => parseIp(address.replace(/%.*/, ''))).filter((words) => words !== undefined);
 }
 
 /** Of the IPv6 addresses the link-local one, which answers always reach. */

@@ -90,6 +90,11 @@ export const controlValue = struct('value of control', {
   sourceV6: address,
   sourceV4: bytes(4),
   answers: u32,
+  /** 1: some addresses are tarpitted, and this is the key of the hash. */
+  tarpit: u32,
+  tarpitKey0: u32,
+  tarpitKey1: u32,
+  end: padding(4),
 });
 
 /** The only entry of `answers`: how many have been sent in which window, by each CPU. */
@@ -150,17 +155,25 @@ export const OUTCOME = {
   txEcho: 10,
   /** Did not fit into the tunnel to its server, which the client is told. */
   txTooBig: 11,
-  dropMalformed: 12,
+  /** A SYN to a tarpitted address, which is connected. */
+  txTarpit: 12,
+  /** Of a connection to such an address: it is told to wait. */
+  txTarpitHold: 13,
+  txTarpitArp: 14,
+  txTarpitNdp: 15,
+  dropMalformed: 16,
   /** To the VIP, but to no port or protocol that is served. */
-  dropNoService: 13,
-  dropDenied: 14,
-  dropNoServer: 15,
+  dropNoService: 17,
+  dropDenied: 18,
+  dropNoServer: 19,
   /** More IPv6 extension headers than are walked. */
-  dropExtensions: 16,
+  dropExtensions: 20,
   /** ICMP to the VIP that is neither an echo request nor an error about a flow. */
-  dropIcmp: 17,
+  dropIcmp: 21,
   /** Did not fit into the tunnel to its server, and nobody could or should be told. */
-  dropTooBig: 18,
+  dropTooBig: 22,
+  /** To a tarpitted address, and nothing to answer. */
+  dropTarpit: 23,
 } as const;
 
 export type OutcomeName = keyof typeof OUTCOME;
@@ -178,7 +191,7 @@ export type Verdict = typeof XDP_DROP | typeof XDP_PASS | typeof XDP_TX;
 
 /** Outcomes are numbered by verdict: pass, transmit, drop. */
 export const LAST_PASS = OUTCOME.passNotVip;
-export const LAST_TX = OUTCOME.txTooBig;
+export const LAST_TX = OUTCOME.txTarpitNdp;
 
 export function verdictOf(outcome: Outcome): Verdict {
   if (outcome <= LAST_PASS) return XDP_PASS;
@@ -207,6 +220,8 @@ export interface ProgramOptions {
   readonly prefixes: boolean;
   /** Some server is reached through a tunnel. */
   readonly tunnels: boolean;
+  /** Some addresses are tarpitted. */
+  readonly tarpit: boolean;
 }
 
 export type MapType = 'hash' | 'lruHash' | 'lpmTrie' | 'array' | 'perCpuArray';
@@ -217,6 +232,9 @@ export interface MapLayout {
   readonly valueBytes: number;
   readonly maxEntries: number;
 }
+
+/** The list of tarpitted addresses in `acl`: a number that no list of an operator has. */
+export const TARPIT_LIST = 30;
 
 /** Entries of `acl`: every prefix of every list, and what a mask with holes in it stands for. */
 export const MAX_ACL_PREFIXES = 65_536;

@@ -119,11 +119,15 @@ export interface Control {
   readonly sourceV6?: Uint8Array | undefined;
   /** "Too big" messages for each window and CPU. */
   readonly answers?: number;
+  /** Of the tarpit, two 32-bit numbers; without it there is none. */
+  readonly tarpitKey?: readonly [number, number] | undefined;
 }
 
-export function controlValueOf({ sourceV4, sourceV6, answers = 0, ...value }: Control): Uint8Array {
+export function controlValueOf({ sourceV4, sourceV6, answers = 0, tarpitKey, ...value }: Control): Uint8Array {
   const sources = { sourceV4: sourceV4 ?? new Uint8Array(4), sourceV6: sourceV6 ?? new Uint8Array(16) };
-  return encoded(controlValue, { ...value, ...sources, answers });
+  const [tarpitKey0, tarpitKey1] = tarpitKey ?? [0, 0];
+  const tarpit = tarpitKey === undefined ? 0 : 1;
+  return encoded(controlValue, { ...value, ...sources, answers, tarpit, tarpitKey0, tarpitKey1 });
 }
 
 function isMapped(address: Words): boolean {

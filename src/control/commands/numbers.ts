@@ -114,10 +114,7 @@ const rows: readonly NumberRow[] = [
     min: -1,
     max: LAST_ACL,
     section: 'Clients and ACLs',
-    help: 'the ACL of addresses to tarpit with direct server return, -1 = none; another is not available yet',
-    set: (_, value) => {
-      if (value >= 0) throw new CommandError('not available yet');
-    },
+    help: 'direct server return: the ACL of addresses that nobody has and that answer every SYN, so as to hold who tries them; -1 = none',
     reply: (value) => `tarpit_acl = ${value}`,
   },
   {

@@ -1,9 +1,10 @@
 /** ARP: a request for a VIP's address is answered in place (RFC 826). */
 import * as asm from '../../bpf/asm/index.js';
-import { anyBit, unequal32 } from '../../bpf/builder/index.js';
+import { anyBit, equal, unequal32 } from '../../bpf/builder/index.js';
 import { ARP, ARP_BYTES, ARP_REPLY, ARP_REQUEST } from '../../frame/arp.js';
-import { VIP_SILENT, vipKey, vipValue } from '../layout.js';
+import { OUTCOME, VIP_SILENT, vipKey, vipValue } from '../layout.js';
 import { demandVip } from './service.js';
+import { demandTarpit } from './tarpit.js';
 import { field, PACKET, span, type Workspace, wire16, wire32 } from './workspace.js';
 
 const { r1, r2, r3 } = asm;
@@ -21,10 +22,12 @@ export function arpStage(w: Workspace): void {
     b.jumpIf(unequal32(r1, wire32((0x0604 << 16) | ARP_REQUEST)), 'passNotVip');
     w.storeAddress(w.vipKey, field(vipKey, 'address'), 4, packet, ARP.targetIp);
     w.storeVipPort(w.portlessWord(4));
-    const entry = demandVip(w, 'passNotVip');
+    const entry = demandVip(w, w.options.tarpit ? 'arp.notVip' : 'passNotVip');
     // Another balancer answers, or the kernel.
     entry.load(r1, field(vipValue, 'flags'));
     b.jumpIf(anyBit(r1, VIP_SILENT), 'passNotVip');
+    w.answerOutcome.store(span(0, 4), OUTCOME.txArp);
+    b.emit(asm.label('arp.answer'));
     packet.store(span(ARP.operation, 2), wire16(ARP_REPLY));
     // The asker's addresses become the target's, the address asked for the sender's.
     w.copyMac(packet, ARP.targetMac, packet, ARP.senderMac);
@@ -34,6 +37,15 @@ export function arpStage(w: Workspace): void {
     packet.store(span(ARP.senderIp, 4), r3);
     w.storeOwnMac(packet, ARP.senderMac);
     w.replyToSender();
-    w.finish('txArp');
+    w.finishAnswer();
+    if (!w.options.tarpit) return;
+
+    b.emit(asm.label('arp.notVip'));
+    // Somebody without an address asks before he takes this one: he may have it.
+    packet.load(r1, span(ARP.senderIp, 4));
+    b.jumpIf(equal(r1, 0), 'passNotVip');
+    demandTarpit(w, 4, packet, ARP.targetIp, 'passNotVip');
+    w.answerOutcome.store(span(0, 4), OUTCOME.txTarpitArp);
+    b.goto('arp.answer');
   });
 }

@@ -66,7 +66,7 @@ export function outcomeStages(w: Workspace): void {
   for (const name of asked) b.stage(`ours.${name}`, () => b.emit(asm.mov.imm(r9, OUTCOME[name]), asm.ja('ours')));
   if (asked.length > 0)
     b.stage('ours', () => {
-      demandVip(w, 'passNotVip');
+      demandVip(w, w.notVip);
       b.emit(asm.mov.reg(OUTCOME_REGISTER, r9), asm.ja('count'));
     });
   for (const name of OUTCOME_NAMES.filter(isLedTo))

@@ -34,7 +34,7 @@ export function fragmentStage(w: Workspace, family: 4 | 6): void {
     else w.fragmentKey.store(span(fragmentKey.at.protocol, 4), 6 << 8);
     w.fragmentKey.copy(field(fragmentKey, 'client'), w.flowKey, field(flowKey, 'client'), r2);
     w.fragmentKey.copy(field(fragmentKey, 'vip'), w.vipKey, field(vipKey, 'address'), r2);
-    const address = demandVip(w, 'passNotVip');
+    const address = demandVip(w, w.notVip);
     if (w.options.acl) {
       address.load(r1, field(vipValue, 'acl'));
       w.aclBit.store(span(0, 4), r1);

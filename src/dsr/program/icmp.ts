@@ -32,7 +32,7 @@ export function icmpStage(w: Workspace, family: 4 | 6): void {
   const { b } = w;
   b.stage(`icmp${family}`, () => {
     w.remaining.store(span(0, 4), r4);
-    demandVip(w, 'passNotVip');
+    demandVip(w, w.notVip);
     w.remaining.load(r4, span(0, 4));
     b.jumpIf(below(r4, ICMP_BYTES), 'dropMalformed');
     const message = w.cursor('ICMP message', PAYLOAD);

@@ -27,8 +27,7 @@ export function ipv4Stage(w: Workspace): void {
     header.need(IPV4_BYTES, r2, 'passOther');
     demandVersion(w, header, 4, 'passOther');
     w.demandOwnMac('passOther');
-    if (w.known !== undefined)
-      demandKnownAddress(w, w.known[4], { header, at: IPV4.destination, otherwise: 'passNotVip' });
+    if (w.known !== undefined) demandKnownAddress(w, w.known[4], { header, at: IPV4.destination, otherwise: w.notVip });
     w.isFragment.store(span(0, 4), 0);
     w.storeAddress(w.vipKey, field(vipKey, 'address'), 4, header, IPV4.destination);
     w.storeVipPort(w.portlessWord(4));
@@ -56,8 +55,7 @@ export function ipv6Stage(w: Workspace): void {
     b.jumpIf(equal(r1, PROTOCOL.icmpv6), 'solicitation');
     b.emit(asm.label('ipv6.other'));
     w.demandOwnMac('passOther');
-    if (w.known !== undefined)
-      demandKnownAddress(w, w.known[6], { header, at: IPV6.destination, otherwise: 'passNotVip' });
+    if (w.known !== undefined) demandKnownAddress(w, w.known[6], { header, at: IPV6.destination, otherwise: w.notVip });
     w.isFragment.store(span(0, 4), 0);
     w.storeAddress(w.vipKey, field(vipKey, 'address'), 6, header, IPV6.destination);
     w.storeVipPort(w.portlessWord(6));

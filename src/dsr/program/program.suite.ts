@@ -25,6 +25,7 @@ export const everything: ProgramOptions = {
   vlan: true,
   acl: true,
   tunnels: true,
+  tarpit: true,
   prefixes: true,
 };
 

@@ -15,6 +15,7 @@ import type { VipMaps } from './known-vips.js';
 import { linkStage } from './link.js';
 import { deniedStage, serviceStage } from './service.js';
 import { solicitationStage } from './solicitation.js';
+import { tarpitStage } from './tarpit.js';
 import { tooBigStage } from './too-big.js';
 import { tunnelStage } from './tunnel.js';
 import { Workspace } from './workspace.js';
@@ -52,6 +53,7 @@ export function dsrProgram(options: ProgramOptions, vips?: VipMaps): ProgramSpec
     solicitationStage(w);
   }
   rememberStage(w);
+  if (options.tarpit) tarpitStage(w);
   outcomeStages(w);
   return { name: 'pen_dsr', code: prune(w.b.code) };
 }

@@ -27,7 +27,7 @@ const WHOLE_PREFIX = 32 + 128;
 export function serviceStage(w: Workspace): void {
   const { b, known } = w;
   if (known === undefined) {
-    b.stage('service', () => findService(w, { notVip: 'passNotVip', noService: 'dropNoService' }));
+    b.stage('service', () => findService(w, { notVip: w.notVip, noService: 'dropNoService' }));
   } else {
     if (w.options.ipv4) knownServiceStage(w, 4, known[4]);
     if (w.options.ipv6) knownServiceStage(w, 6, known[6]);

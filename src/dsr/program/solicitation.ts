@@ -14,11 +14,12 @@ import {
   TARGET_LINK_ADDRESS,
 } from '../../frame/ndp.js';
 import { PROTOCOL } from '../../frame/protocol.js';
-import { MAX_NS_BYTES, NS_BYTES, VIP_SILENT, vipKey, vipValue } from '../layout.js';
+import { MAX_NS_BYTES, NS_BYTES, OUTCOME, VIP_SILENT, vipKey, vipValue } from '../layout.js';
 import { demandVip } from './service.js';
-import { END, FRAME, field, PACKET, PAYLOAD, span, type Workspace, wire16, wire32 } from './workspace.js';
+import { demandTarpit } from './tarpit.js';
+import { END, field, PACKET, PAYLOAD, span, type Workspace, wire16, wire32 } from './workspace.js';
 
-const { r0, r1, r2, r3, r4, r5 } = asm;
+const { r1, r2, r3, r4, r5 } = asm;
 
 const ADVERTISEMENT_BYTES = NEIGHBOUR_BYTES + LINK_ADDRESS_OPTION_BYTES;
 
@@ -34,12 +35,24 @@ export function solicitationStage(w: Workspace): void {
     w.demandOwnOrGroupMac('solicitation.none');
     w.storeAddress(w.vipKey, field(vipKey, 'address'), 6, message, NDP.target);
     w.storeVipPort(w.portlessWord(6));
-    const entry = demandVip(w, 'solicitation.none');
+    const entry = demandVip(w, w.options.tarpit ? 'solicitation.notVip' : 'solicitation.none');
     entry.load(r1, field(vipValue, 'flags'));
     b.jumpIf(anyBit(r1, VIP_SILENT), 'passNotVip');
+    w.answerOutcome.store(span(0, 4), OUTCOME.txNdp);
+    b.emit(asm.label('solicitation.ours'));
     demandProper(packet, message);
     b.goto('advertisement');
 
+    if (w.options.tarpit) {
+      b.emit(asm.label('solicitation.notVip'));
+      // Who has no address asks before he takes this one: he may have it.
+      packet.load(r1, span(IPV6.source, 8));
+      packet.load(r2, span(IPV6.source + 8, 8));
+      b.emit(asm.or.reg(r1, r2), asm.jeq.imm(r1, 0, 'solicitation.none'));
+      demandTarpit(w, 6, message, NDP.target, 'solicitation.none');
+      w.answerOutcome.store(span(0, 4), OUTCOME.txTarpitNdp);
+      b.goto('solicitation.ours');
+    }
     b.emit(asm.label('solicitation.none'), asm.mov.imm(r1, PROTOCOL.icmpv6), asm.ja('ipv6.other'));
   });
   advertisementStage(w);
@@ -98,30 +111,15 @@ export function solicitationStage(w: Workspace): void {
 
   function advertisementStage(workspace: Workspace): void {
     b.stage('advertisement', () => {
-      resize();
+      w.resizeTo(IPV6_BYTES + ADVERTISEMENT_BYTES, 'passOther');
       const packet = workspace.cursor('advertisement', PACKET);
       packet.need(IPV6_BYTES + ADVERTISEMENT_BYTES, r2, 'passOther');
       const message = packet.part('advertisement', span(IPV6_BYTES, ADVERTISEMENT_BYTES));
       workspace.replyToSender();
       addressAnswer(packet, message);
       writeAnswer(packet, message);
-      workspace.finish('txNdp');
+      workspace.finishAnswer();
     });
-  }
-
-  /** Makes the frame as long as the answer; the kernel then wants all pointers to be taken anew. */
-  function resize(): void {
-    // Where the header lies, 14 to 22, which the verifier cannot know of a difference of pointers.
-    b.emit(asm.mov.reg(PAYLOAD, PACKET), asm.sub.reg(PAYLOAD, FRAME), asm.and.imm(PAYLOAD, 31));
-    b.emit(asm.mov.reg(r2, PAYLOAD), asm.add.imm(r2, IPV6_BYTES + ADVERTISEMENT_BYTES));
-    b.emit(asm.mov.reg(r3, END), asm.sub.reg(r3, FRAME), asm.sub.reg(r2, r3));
-    w.context.load(r1, span(0, 8));
-    b.emit(asm.callHelper('xdp_adjust_tail'));
-    w.reloadFrame();
-    b.emit(asm.mov.reg(PACKET, FRAME), asm.add.reg(PACKET, PAYLOAD));
-    w.cursor('frame', FRAME).need(14, r2, 'passOther');
-    // Without room behind the frame (a driver that has none) the kernel has to see to it.
-    b.jumpIf(unequal(r0, 0), 'passOther');
   }
 
   /** To the asker; to everybody if he has no address yet, and is about to take ours. Leaves r4 = the flags. */

@@ -92,6 +92,12 @@ export class Workspace {
   readonly innerBytes: Place;
   readonly tos: Place;
   readonly hash: Place;
+  /** What counts once an answer is written: for a VIP, or for the tarpit. */
+  readonly answerOutcome: Place;
+  /** Of a segment of the tarpit: its numbers, in host order, and the word with flags and window, as it lies. */
+  readonly sequence: Place;
+  readonly acknowledgement: Place;
+  readonly segmentWord: Place;
   /** Which of several known addresses it is. */
   readonly addressNumber: Place;
   /** The VIPs that the program knows by heart, by family. */
@@ -134,6 +140,10 @@ export class Workspace {
     this.innerBytes = b.reserve('inner bytes', 4);
     this.tos = b.reserve('type of service', 4);
     this.hash = b.reserve('hash', 4);
+    this.answerOutcome = b.reserve('outcome of an answer', 4);
+    this.sequence = b.reserve('sequence', 4);
+    this.acknowledgement = b.reserve('acknowledgement', 4);
+    this.segmentWord = b.reserve('flags and window', 4);
     this.addressNumber = b.reserve('address number', 4);
   }
 
@@ -192,6 +202,25 @@ export class Workspace {
     to.store(span(at + 4, 2), asm.r3);
   }
 
+  /**
+   * Makes the frame end so many bytes behind the IP header; the kernel then wants all pointers to be taken anew, and r9 is
+   * lost. Goes to `otherwise` where there is no room behind the frame (a driver that has none).
+   */
+  resizeTo(bytes: number, otherwise: string): void {
+    const { b } = this;
+    const { r0, r1, r2, r3 } = asm;
+    // Where the header lies, 14 to 22, which the verifier cannot know of a difference of pointers.
+    b.emit(asm.mov.reg(PAYLOAD, PACKET), asm.sub.reg(PAYLOAD, FRAME), asm.and.imm(PAYLOAD, 31));
+    b.emit(asm.mov.reg(r2, PAYLOAD), asm.add.imm(r2, bytes));
+    b.emit(asm.mov.reg(r3, END), asm.sub.reg(r3, FRAME), asm.sub.reg(r2, r3));
+    this.context.load(r1, span(0, 8));
+    b.emit(asm.callHelper('xdp_adjust_tail'));
+    this.reloadFrame();
+    b.emit(asm.mov.reg(PACKET, FRAME), asm.add.reg(PACKET, PAYLOAD));
+    this.cursor('frame', FRAME).need(14, r2, otherwise);
+    b.emit(asm.jne.imm(r0, 0, otherwise));
+  }
+
   /** Back to who sent it, from us. Uses r2 and r3. */
   replyToSender(): void {
     this.copyMac(this.ethernet, 0, this.ethernet, 6);
@@ -221,6 +250,17 @@ export class Workspace {
   /** The entry (address, 0, protocol) or (address, 0, 0): its key's last word. */
   portlessWord(family: 4 | 6, protocol = 0): number {
     return (family << 24) | (protocol << 16);
+  }
+
+  /** Where packets go that are for no VIP's address. */
+  get notVip(): string {
+    return this.options.tarpit ? 'notVip' : 'passNotVip';
+  }
+
+  /** Ends with the outcome that was kept for when the answer is written. */
+  finishAnswer(): void {
+    this.answerOutcome.load(OUTCOME_REGISTER, span(0, 4));
+    this.b.goto('count');
   }
 
   /** Ends with the outcome. */
