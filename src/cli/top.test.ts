@@ -34,7 +34,7 @@ function reading(timeMs: number, accepted: number, servers: Reading['servers']):
   };
   const table = { connections: 6, connectionsMax: 500, idlers: 0, clients: 4, clientsMax: 2048, acceptFailures: 0 };
   const refusals = { ...new Meters(Meters.allocate()).refusals(), denied: 1, no_server: 2 };
-  const rest = { protocol: 'tcp' as const, transparency: undefined, drops: {}, tls: undefined, logLost: 0 };
+  const rest = { protocol: 'tcp' as const, transparency: undefined, drops: {}, vips: [], tls: undefined, logLost: 0 };
   return { ...rest, timeMs, uptimeSec: 90_061, ...setup, ...table, stubborn: false, accepted, refusals, servers };
 }
 

@@ -73,6 +73,7 @@ export function takeSummary(setup: Setup, plane: DataPlane, moment: Moment): Sum
     refusals: meters.refusals(),
     transparency: settings.transparent === 'off' ? undefined : transparencyOf(plane),
     drops: Object.fromEntries(plane.drops()),
+    vips: plane.frames?.vips() ?? [],
     tls: tlsOf(plane.tlsCounts(), moment.certificates),
     logLost: moment.logLost,
   };

@@ -3,7 +3,7 @@
  * the -w file, metrics and the dashboard. These shapes are the JSON that scripts read: fields may be added, not changed.
  */
 import type { Cause, Ending, Refusal, Times } from '../core/meters.js';
-import type { RealSnapshot } from '../proxy/data-plane.js';
+import type { RealSnapshot, VipSnapshot } from '../proxy/data-plane.js';
 import type { TransparencyCount } from '../proxy/transparency.js';
 import type { TlsCounts } from '../tls/counts.js';
 
@@ -119,6 +119,8 @@ export interface Summary {
   readonly transparency: TransparencyStatistics | undefined;
   /** Datagrams, or frames, that were not passed on, by reason; empty for TCP. */
   readonly drops: Readonly<Record<string, number>>;
+  /** The VIPs with direct server return; empty for the proxy. */
+  readonly vips: readonly VipSnapshot[];
   /** undefined where neither clients nor servers have TLS. */
   readonly tls: TlsStatistics | undefined;
   /** Lines of the log that found no room, because disk or host took them too slowly. */

@@ -75,7 +75,8 @@ function returnDirectly(plane: MemoryDataPlane): void {
     { server: 0, address, mac: '02:00:00:00:00:01', state: 'in-service', ...counts },
     { server: 1, address, mac: '', state: 'silent', ...counts },
   ];
-  const frames = { reals: () => reals, describe: async () => '', explain: () => '' };
+  const vip = { vip: '192.0.2.80:80 tcp', servers: 2, inService: 1, slots: 7, packets: 12, bytes: 3400, flows: 5 };
+  const frames = { reals: () => reals, vips: () => [vip], describe: async () => '', explain: () => '' };
   Object.assign(plane, { engine: 'xdp', frames, drops: () => [['acl', 3]] });
 }
 
@@ -86,6 +87,8 @@ test('Metrics tells who answers and what was sent on with direct server return',
   for (const line of [
     'pen_dsr_answers{server="0",address="127.0.0.1:8001"} 1',
     'pen_dsr_answers{server="1",address="127.0.0.1:8002"} 0',
+    'pen_dsr_vip_flows_total{vip="192.0.2.80:80 tcp"} 5',
+    'pen_dsr_vip_servers_in_service{vip="192.0.2.80:80 tcp"} 1',
     'pen_dsr_packets_total{server="0",address="127.0.0.1:8001"} 12',
     'pen_dsr_flows_total{server="1",address="127.0.0.1:8002"} 5',
     'pen_dsr_dropped_packets_total{reason="acl"} 3',

@@ -6,6 +6,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { collected } from '../control/piecemeal.js';
 import type { Service } from '../control/service.js';
 import type { Summary } from '../control/statistics.js';
+import type { VipSnapshot } from '../proxy/data-plane.js';
 import { addFamily, type Labels, type Sample } from './family.js';
 import { serverMetrics } from './server-metrics.js';
 import { threadCpuSeconds } from './thread-cpu.js';
@@ -53,6 +54,7 @@ export class Metrics {
     this.#addWorkers();
     this.#addDrops();
     this.#addTls();
+    this.#addVips();
     this.#one('pen_log_lines_lost_total', 'counter', 'Lines of the log that found no room', () => [
       { value: this.#summary.logLost },
     ]);
@@ -116,6 +118,23 @@ export class Metrics {
       () =>
         Object.entries(this.#summary.transparency ?? {}).map(([outcome, value]) => ({ labels: { outcome }, value })),
     );
+  }
+
+  /** Only with direct server return. */
+  #addVips(): void {
+    if (!this.#service.dataPlane.frames) return;
+    const families: ReadonlyArray<readonly [string, 'counter' | 'gauge', string, (vip: VipSnapshot) => number]> = [
+      ['pen_dsr_vip_servers', 'gauge', 'Servers of the VIP', ({ servers }) => servers],
+      ['pen_dsr_vip_servers_in_service', 'gauge', 'Servers of the VIP that take flows', ({ inService }) => inService],
+      ['pen_dsr_vip_packets_total', 'counter', 'Packets to the VIP that were sent on', ({ packets }) => packets],
+      ['pen_dsr_vip_bytes_total', 'counter', 'Bytes to the VIP that were sent on', ({ bytes }) => bytes],
+      ['pen_dsr_vip_flows_total', 'counter', 'Flows of the VIP that began or moved', ({ flows }) => flows],
+    ];
+    for (const [name, type, help, value] of families) {
+      this.#one(name, type, help, () =>
+        this.#summary.vips.map((vip) => ({ labels: { vip: vip.vip }, value: value(vip) })),
+      );
+    }
   }
 
   #addTls(): void {

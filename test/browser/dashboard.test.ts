@@ -260,7 +260,11 @@ test('direct server return: who answers, what it is sent, what was dropped', nee
   });
   const reals = () => [real(0, '02:00:00:00:00:01'), real(1, '')];
   const drops = () => [['noServer', packets]] as const;
-  Object.assign(plane, { engine: 'xdp', drops, frames: { reals, describe: async () => '', explain: () => '' } });
+  Object.assign(plane, {
+    engine: 'xdp',
+    drops,
+    frames: { reals, vips: () => [], describe: async () => '', explain: () => '' },
+  });
   const growing = setInterval(() => {
     packets += 1000;
     clock.monotonicMs += 20;
