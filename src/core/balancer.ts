@@ -64,7 +64,8 @@ export class Balancer {
       if (slot === NONE) break;
       if (table.take(slot, false)) return slot;
     }
-    if (table.isHeldUp(address, isUnix, nowMs)) return LATER;
+    // Any connect in progress will do: another thread may have ended one since the algorithm looked.
+    if (table.isHeldUp(address, isUnix, nowMs, 1)) return LATER;
     return stubborn ? NONE : this.#takeIfItTakes(EMERGENCY_SLOT, address, isUnix, false, nowMs);
   }
 

@@ -167,3 +167,13 @@ test('a server that drains takes nobody, not even who returns, until it no longe
   state.setDraining(0, false);
   assert.equal(table.isAvailable(0, true, 0), true);
 });
+
+test('ServerTable.isHeldUp tells as many connects in progress as are asked for, where there is room', () => {
+  const table = tableOf(row(1), { pendingMax: 3 });
+  const isHeldUp = (from?: number) => table.isHeldUp(client, false, 0, from);
+  assert.equal(isHeldUp(1), false);
+  for (const _ of [1, 2]) assert.ok(table.take(0, false));
+  assert.deepEqual([isHeldUp(1), isHeldUp(2), isHeldUp()], [true, true, false]);
+  assert.ok(table.take(0, false));
+  assert.equal(isHeldUp(), true);
+});

@@ -86,14 +86,16 @@ export class ServerTable {
     return pendingMax === 0 || this.state.pending(slot) < pendingMax;
   }
 
-  /** Some server would take this client, were it not for the connects in progress there. Looks at every server. */
-  isHeldUp(address: ArrayLike<number>, isUnix: boolean, nowMs: number): boolean {
-    const { pendingMax } = this.#configuration.settings;
-    if (pendingMax === 0) return false;
+  /**
+   * Some server would take this client, were it not for the connects in progress there, which are `from` at least. Looks at
+   * every server.
+   */
+  isHeldUp(address: ArrayLike<number>, isUnix: boolean, nowMs: number, from = this.settings.pendingMax): boolean {
+    if (this.settings.pendingMax === 0) return false;
     for (const slot of this.slots) {
       const limit = this.#max[slot];
       const hasRoom = limit === 0 || this.state.connections(slot) < limit;
-      const isPending = this.state.pending(slot) >= pendingMax;
+      const isPending = this.state.pending(slot) >= from;
       if (isPending && hasRoom && !this.#isOut(slot, nowMs) && this.permits(slot, address, isUnix)) return true;
     }
     return false;
