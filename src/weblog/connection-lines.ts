@@ -15,6 +15,8 @@ import { Wake } from './wake.js';
 const TURN = 2000;
 /** How soon to look again while the sink is being changed. */
 const CHANGING_MS = 5;
+/** How often to look for losses while a batch is being written. */
+const LOSSES_MS = 1_000;
 /** Closing takes no longer than this, whatever hangs. */
 const PATIENCE_MS = 2_000;
 
@@ -139,7 +141,7 @@ export class ConnectionLines {
       return;
     }
     const round = this.#round;
-    await this.#writer.flush();
+    await this.#flush();
     if (round !== this.#round) return;
     this.#lookLater(gathered < TURN ? this.#writer.sink.delayMs : 0);
   }
@@ -158,6 +160,18 @@ export class ConnectionLines {
       }
       ring.commit();
     }
+    this.#heedLosses();
+    return gathered;
+  }
+
+  /** A batch may be stuck while the rings run over: that is to be told by then, not when it has ended. */
+  async #flush(): Promise<void> {
+    const watch = setInterval(() => this.#heedLosses(), LOSSES_MS).unref();
+    await this.#writer.flush();
+    clearInterval(watch);
+  }
+
+  #heedLosses(): void {
     const lost = this.#lostInRings();
     if (lost !== this.#ringLosses) {
       const errno = this.#rings.map((ring) => ring.cause).find((cause) => cause !== 0);
@@ -165,7 +179,6 @@ export class ConnectionLines {
       this.#writer.addLost((lost - this.#ringLosses) >>> 0, cause);
       this.#ringLosses = lost;
     }
-    return gathered;
   }
 
   #lostInRings(): number {
