@@ -6,7 +6,11 @@ import { LOG_DEBUG, LOG_INFO, openSyslog, syslog } from '../sys/syslog.js';
 export type Log = (level: number, line: string) => void;
 
 export function openLog(isForeground: boolean, program = 'pen'): Log {
-  if (isForeground) return (_level, line) => void process.stderr.write(`${program}: ${line}\n`);
+  if (isForeground) {
+    // Whoever read our lines may have gone. To log that would fail again, for ever.
+    process.stderr.on('error', () => {});
+    return (_level, line) => void process.stderr.write(`${program}: ${line}\n`);
+  }
   // Where there is no syslog, a background process has nobody to tell.
   if (!hasFfi()) return () => {};
   openSyslog(program);

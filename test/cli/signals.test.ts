@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { backend } from '../support/backend.js';
 import { get } from '../support/client.js';
 import { pen } from '../support/pen.js';
@@ -102,3 +103,27 @@ function fromCheckout(path: string): URL {
   while (!existsSync(new URL('package.json', folder))) folder = new URL('../', folder);
   return new URL(path, folder);
 }
+
+test('pen -f goes on, and is idle, when whoever read its log has gone', {
+  skip: process.platform === 'linux' ? false : 'counts CPU time by /proc',
+}, async (t) => {
+  const www1 = await backend(t, { name: 'www1' });
+  const balancer = await pen(t, {
+    servers: [www1],
+    before: ['bash', '-c', 'exec "$@" 2> >(head -n1 >&2)', 'bash'],
+  });
+  const cpuTicks = () => {
+    const fields = readFileSync(`/proc/${balancer.pid}/stat`, 'utf8').split(' ');
+    return Number(fields[13]) + Number(fields[14]);
+  };
+
+  for (const _ of [1, 2, 3]) {
+    balancer.signal('SIGUSR1');
+    assert.equal((await get(balancer.port)).body, 'www1');
+  }
+
+  const before = cpuTicks();
+  await sleep(1000);
+  // Lines about lines that could not be written would take half a core; 100 ticks are a second.
+  assert.ok(cpuTicks() - before < 25);
+});
