@@ -149,7 +149,7 @@ onEachEngine(
     // Once for five connections, or twice if they fell on both sides of a look.
     assert.ok([...balancer.log().matchAll(warning)].length <= 2, balancer.log());
     // Nobody is blamed for it.
-    assert.match(await balancer.ask('status'), /<td>ok<\/td>/);
+    assert.match(await balancer.ask('status'), /<td class="up">up<\/td>/);
   },
 );
 
@@ -201,6 +201,6 @@ onEachEngine(
     assert.equal((await lastSeen(www1, '/other')).address, OTHER[4]);
     await until('the log tells', () => /transparent: 1 connection not made, no port being left/.test(balancer.log()));
     assert.match(await balancer.ask('status'), /without a port left 1,/);
-    assert.match(await balancer.ask('status'), /<td>ok<\/td>/);
+    assert.match(await balancer.ask('status'), /<td class="up">up<\/td>/);
   },
 );
