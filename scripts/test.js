@@ -30,8 +30,8 @@ const noSkips = process.env.PEN_TEST_NO_SKIPS === '1';
 let failed = false;
 run({
   files: files.map((file) => dist + file),
-  // The runner alone would leave one core idle, though most tests wait for something most of the time.
-  concurrency: area === undefined ? Math.max(2, availableParallelism()) : false,
+  // The runner alone would leave cores idle, though most tests wait for something most of the time.
+  concurrency: area === undefined ? availableParallelism() + 1 : false,
   timeout: area === 'soak' ? 900_000 : 240_000,
 })
   .on('test:fail', () => {
