@@ -25,7 +25,7 @@ const MAX_FRAGMENT = 16_384;
 /** A longer message is not looked into: what clients send has hundreds of bytes, two thousand with a post-quantum key. */
 export const MAX_HELLO_BYTES = 16_000;
 /** Nor is one in more pieces than that: each piece that arrives has us begin anew. */
-const MAX_RECORDS = 64;
+const MAX_RECORDS = 256;
 
 /** Whether a connection that begins with this byte can be TLS. */
 export function beginsTls(octet: number): boolean {
