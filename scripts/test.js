@@ -31,7 +31,7 @@ let failed = false;
 run({
   files: files.map((file) => dist + file),
   // The runner alone would leave cores idle, though most tests wait for something most of the time.
-  concurrency: area === undefined ? availableParallelism() + 1 : false,
+  concurrency: area === undefined ? availableParallelism() + 1 : area === 'soak' ? 2 : false,
   timeout: area === 'soak' ? 900_000 : 240_000,
 })
   .on('test:fail', () => {
