@@ -31,3 +31,23 @@ export function hasFfi(): boolean {
     return false;
   }
 }
+
+/**
+ * The functions that the process itself holds (libc, Node's OpenSSL), by their C prototypes; `otherwise` makes what stands in
+ * for one that is missing here, or throws.
+ */
+export function bindFunctions(
+  prototypes: Readonly<Record<string, string>>,
+  otherwise: (name: string, cause: unknown) => () => never,
+): Record<string, unknown> {
+  const library = koffi().load(null);
+  const functions: Record<string, unknown> = {};
+  for (const [name, prototype] of Object.entries(prototypes)) {
+    try {
+      functions[name] = library.func(prototype);
+    } catch (cause) {
+      functions[name] = otherwise(name, cause);
+    }
+  }
+  return functions;
+}

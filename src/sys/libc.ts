@@ -3,7 +3,7 @@
  * `memory.ts`): koffi passes a number in 0.1 us, a Buffer in 0.17 us.
  */
 import { ERRNO, SystemError } from './errno.js';
-import { koffi } from './ffi.js';
+import { bindFunctions, koffi } from './ffi.js';
 
 export interface Libc {
   syscall(number: number, a: number, b: number, c: number, d: number, e: number, f: number): number;
@@ -110,18 +110,9 @@ let bound: Libc | undefined;
 /** The bound functions; throws where there is no FFI. A function that this system lacks (epoll, kqueue) throws when called. */
 export function libc(): Libc {
   if (bound === undefined) {
-    const library = koffi().load(null);
-    const functions: Record<string, unknown> = {};
-    for (const [name, prototype] of Object.entries(prototypes)) {
-      try {
-        functions[name] = library.func(prototype);
-      } catch {
-        functions[name] = () => {
-          throw new SystemError(name, ERRNO.ENOSYS);
-        };
-      }
-    }
-    bound = functions as unknown as Libc;
+    bound = bindFunctions(prototypes, (name) => () => {
+      throw new SystemError(name, ERRNO.ENOSYS);
+    }) as unknown as Libc;
   }
   return bound;
 }

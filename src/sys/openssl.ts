@@ -2,7 +2,7 @@
  * Node's own OpenSSL, which its binary exports: the functions that Pen calls, typed. Handles and addresses are numbers.
  * Nothing here owns anything; `src/tls` does.
  */
-import { koffi } from './ffi.js';
+import { bindFunctions, koffi } from './ffi.js';
 
 export interface OpenSsl {
   OpenSSL_version_num(): number;
@@ -167,16 +167,9 @@ let bound: OpenSsl | undefined;
 /** The bound functions; throws an Error that says why where there is no FFI, or Node's binary does not export OpenSSL 3. */
 export function openssl(): OpenSsl {
   if (bound === undefined) {
-    const library = koffi().load(null);
-    const functions: Record<string, unknown> = {};
-    for (const [name, prototype] of Object.entries(prototypes)) {
-      try {
-        functions[name] = library.func(prototype);
-      } catch (cause) {
-        throw new Error(`this build of Node does not export OpenSSL (${name} is missing)`, { cause });
-      }
-    }
-    const fresh = functions as unknown as OpenSsl;
+    const fresh = bindFunctions(prototypes, (name, cause) => {
+      throw new Error(`this build of Node does not export OpenSSL (${name} is missing)`, { cause });
+    }) as unknown as OpenSsl;
     if (fresh.OpenSSL_version_num() < 0x30000000) throw new Error('this build of Node has an OpenSSL older than 3.0');
     bound = fresh;
   }
