@@ -19,6 +19,7 @@ import {
   TARGET_LINK_ADDRESS,
 } from '../frame/ndp.js';
 import { PROTOCOL } from '../frame/protocol.js';
+import { type Probed, ProbeSchedule } from './probe-schedule.js';
 import { addressBytes, addressWords } from './record.js';
 
 export interface NeighbourOptions {
@@ -38,94 +39,68 @@ export interface Neighbour {
   readonly isAlive: boolean;
 }
 
-interface Entry {
+interface Entry extends Probed {
   readonly address: IpWords;
   mac: Uint8Array | undefined;
-  isAlive: boolean;
-  /** When it is asked next, and how often it has been since its last answer. */
-  nextMs: number;
-  asked: number;
 }
-
-/** Time between questions, and how many a server may leave unanswered: one that dies is noticed within 1.2 s. */
-const PROBE_INTERVAL_MS = 300;
-const PROBES_UNANSWERED = 3;
-/** Questions a second to all servers together: more of them are asked less often each. */
-const PROBES_PER_SECOND = 2000;
-/** In one turn, so that answers find room in the socket: thousands at the start are asked in several. */
-const PROBES_PER_TURN = 250;
 
 export class Neighbours {
   readonly #options: NeighbourOptions;
-  readonly #entries = new Map<string, Entry>();
-  #alive = 0;
+  readonly #schedule: ProbeSchedule<Entry>;
   readonly #link = new EthernetView();
 
   constructor(options: NeighbourOptions) {
     this.#options = options;
+    this.#schedule = new ProbeSchedule<Entry>({
+      ask: (entry) => this.#ask(entry),
+      lost: (name) => options.changed(name),
+    });
   }
 
   /** From now on it is asked. */
   add(name: string, address: IpWords): void {
-    if (this.#entries.has(name)) return;
-    this.#entries.set(name, { address, mac: undefined, isAlive: false, nextMs: 0, asked: 0 });
+    if (this.#schedule.get(name)) return;
+    this.#schedule.add(name, { address, mac: undefined, isAlive: false, nextMs: 0, asked: 0 });
   }
 
   /** Of one that is asked: it answered there a moment ago, as another process knows. It is asked all the same. */
   assume(name: string, mac: Uint8Array): void {
-    const entry = this.#entries.get(name);
+    const entry = this.#schedule.get(name);
     if (!entry || entry.mac) return;
     entry.mac = mac;
-    entry.isAlive = true;
-    this.#alive++;
+    this.#schedule.found(entry);
     this.#options.changed(name);
   }
 
   remove(name: string): void {
-    if (this.#entries.get(name)?.isAlive) this.#alive--;
-    this.#entries.delete(name);
+    this.#schedule.remove(name);
   }
 
   at(name: string): Neighbour | undefined {
-    return this.#entries.get(name);
+    return this.#schedule.get(name);
   }
 
   /** Whether all that are asked have answered. */
   get isComplete(): boolean {
-    return this.#alive === this.#entries.size;
+    return this.#schedule.isComplete;
   }
 
   /** Asks those whose time has come and gives up those that have not answered. */
   tick(nowMs: number): void {
-    const intervalMs = Math.max(PROBE_INTERVAL_MS, (this.#entries.size * 1000) / PROBES_PER_SECOND);
-    let left = PROBES_PER_TURN;
-    for (const [name, entry] of this.#entries) {
-      if (entry.nextMs > nowMs) continue;
-      if (left-- === 0) return;
-      entry.nextMs = nowMs + intervalMs;
-      // Counted in questions, not in time: if it was us who stood still, it has not been silent.
-      if (entry.isAlive && entry.asked >= PROBES_UNANSWERED) {
-        entry.isAlive = false;
-        this.#alive--;
-        this.#options.changed(name);
-      }
-      this.#ask(entry);
-    }
+    this.#schedule.tick(nowMs);
   }
 
   /** A frame that has come in. */
   received(frame: Uint8Array): void {
     const answer = this.#answerIn(frame);
     const name = answer && addressName(answer.address);
-    const entry = name && this.#entries.get(name);
+    const entry = name && this.#schedule.get(name);
     // Its own MAC address would send the frames round and round.
     if (!entry || isSame(answer.mac, this.#options.mac()) || (answer.mac[0] & 1) === 1) return;
     entry.asked = 0;
     const hasMoved = !entry.mac || !isSame(entry.mac, answer.mac);
-    if (entry.isAlive && !hasMoved) return;
-    if (!entry.isAlive) this.#alive++;
     if (hasMoved) entry.mac = answer.mac;
-    entry.isAlive = true;
+    if (!this.#schedule.found(entry) && !hasMoved) return;
     this.#options.changed(name);
   }
 

@@ -21,6 +21,7 @@ import { MIN_MTU_V6 } from '../frame/too-big.js';
 import { ENCAP, type Encap, GUE_PORT, tunnelBytes, tunnelled } from '../frame/tunnel.js';
 import { MAX_EXTENSIONS } from './layout.js';
 import { addressName } from './neighbours.js';
+import { type Probed, ProbeSchedule } from './probe-schedule.js';
 import { addressBytes, addressWords } from './record.js';
 
 /** What the kernel says of the way to an address: by whom, or why there is none, in words. */
@@ -49,7 +50,7 @@ export interface FarServer {
   readonly vip: IpWords;
 }
 
-interface Entry {
+interface Entry extends Probed {
   readonly name: string;
   server: FarServer;
   readonly number: number;
@@ -57,16 +58,8 @@ interface Entry {
   /** What a router has said, and when that is forgotten. */
   pathMtu: number;
   pathMtuUntilMs: number;
-  isAlive: boolean;
-  nextMs: number;
-  asked: number;
 }
 
-/** As for servers on the link (neighbours.ts): one that dies is noticed within 1.2 s. */
-const PROBE_INTERVAL_MS = 300;
-const PROBES_UNANSWERED = 3;
-const PROBES_PER_SECOND = 2000;
-const PROBES_PER_TURN = 250;
 /** Between two looks at routes, which change by hand or by routing daemons. */
 const ROUTE_INTERVAL_MS = 1000;
 /** After that a path may have become wider (RFC 1191 6.3, RFC 8201 5.4). */
@@ -79,45 +72,45 @@ const MARK_BYTES = 8;
 
 export class Tunnels {
   readonly #options: TunnelOptions;
-  readonly #entries = new Map<string, Entry>();
+  readonly #schedule: ProbeSchedule<Entry>;
   readonly #numbered = new Map<number, Entry>();
   readonly #link = new EthernetView();
   readonly #packet = new PacketView();
   readonly #quoted = new PacketView();
-  #alive = 0;
   #nextNumber = 0;
   #nextRoutesMs = 0;
   #interfaceMtu = 0;
 
   constructor(options: TunnelOptions) {
     this.#options = options;
+    this.#schedule = new ProbeSchedule<Entry>({
+      ask: (entry) => this.#ask(entry),
+      lost: (name) => options.changed(name),
+    });
   }
 
   /** From now on it is asked. */
   add(name: string, server: FarServer): void {
-    if (this.#entries.has(name)) return;
-    if (this.#entries.size === 0) this.#interfaceMtu = this.#options.interfaceMtu();
+    if (this.#schedule.get(name)) return;
+    if (this.#schedule.size === 0) this.#interfaceMtu = this.#options.interfaceMtu();
     const number = this.#nextNumber++;
     const way = this.#options.way(server.address);
     const entry = { name, server, number, way, pathMtu: 0, pathMtuUntilMs: 0, isAlive: false, nextMs: 0, asked: 0 };
-    this.#entries.set(name, entry);
+    this.#schedule.add(name, entry);
     this.#numbered.set(number, entry);
   }
 
   remove(name: string): void {
-    const entry = this.#entries.get(name);
+    const entry = this.#schedule.get(name);
     if (!entry) return;
-    if (entry.isAlive) this.#alive--;
-    this.#entries.delete(name);
+    this.#schedule.remove(name);
     this.#numbered.delete(entry.number);
   }
 
   /** It answered a moment ago, and took packets of that size, as another process knows. It is asked all the same. */
   assume(name: string, innerMtu: number, nowMs: number): void {
-    const entry = this.#entries.get(name);
-    if (!entry || entry.isAlive) return;
-    entry.isAlive = true;
-    this.#alive++;
+    const entry = this.#schedule.get(name);
+    if (!entry || !this.#schedule.found(entry)) return;
     const { encap, address } = entry.server;
     entry.pathMtu = innerMtu + tunnelBytes(ENCAP[encap], isV4(address) ? 4 : 6);
     entry.pathMtuUntilMs = nowMs + PATH_MTU_MS;
@@ -126,24 +119,24 @@ export class Tunnels {
 
   /** It is asked for another VIP; it stays what it was until that is answered or not. */
   aim(name: string, vip: IpWords): void {
-    const entry = this.#entries.get(name);
+    const entry = this.#schedule.get(name);
     if (entry) entry.server = { ...entry.server, vip };
   }
 
   /** Who must be known on the link for it, a router or the server itself; undefined if there is no way. */
   nextHopOf(name: string): IpWords | undefined {
-    const way = this.#entries.get(name)?.way;
+    const way = this.#schedule.get(name)?.way;
     return way === undefined || typeof way === 'string' ? undefined : way.nextHop;
   }
 
   /** Whether all that are asked have answered. */
   get isComplete(): boolean {
-    return this.#alive === this.#entries.size;
+    return this.#schedule.isComplete;
   }
 
   /** The MAC address on the way to a server that answers, and how large its packets may be; undefined if it does not. */
   at(name: string): { mac: Uint8Array; innerMtu: number } | undefined {
-    const entry = this.#entries.get(name);
+    const entry = this.#schedule.get(name);
     if (!entry?.isAlive || typeof entry.way === 'string') return undefined;
     const mac = this.#options.macOf(entry.way.nextHop);
     return mac && { mac, innerMtu: this.#innerMtu(entry, entry.way.mtu) };
@@ -151,7 +144,7 @@ export class Tunnels {
 
   /** `by 192.0.2.1 mtu 1480`, or why it cannot be reached, for people. */
   describe(name: string): string {
-    const entry = this.#entries.get(name);
+    const entry = this.#schedule.get(name);
     if (!entry) return '';
     if (typeof entry.way === 'string') return entry.way;
     return `by ${formatIp(entry.way.nextHop)} mtu ${this.#innerMtu(entry, entry.way.mtu)}`;
@@ -159,7 +152,7 @@ export class Tunnels {
 
   /** Why a server that does not answer may not, as a hint. */
   hint(name: string): string {
-    const entry = this.#entries.get(name);
+    const entry = this.#schedule.get(name);
     if (!entry || typeof entry.way === 'string') return typeof entry?.way === 'string' ? entry.way : '';
     const { nextHop } = entry.way;
     const { address, vip, encap } = entry.server;
@@ -170,26 +163,10 @@ export class Tunnels {
 
   /** Asks those whose time has come, gives up those that have not answered, and looks at routes. */
   tick(nowMs: number): void {
-    if (this.#entries.size === 0) return;
+    if (this.#schedule.size === 0) return;
     if (nowMs >= this.#nextRoutesMs) this.#lookAtRoutes(nowMs);
-    const intervalMs = Math.max(PROBE_INTERVAL_MS, (this.#entries.size * 1000) / PROBES_PER_SECOND);
-    let left = PROBES_PER_TURN;
-    for (const entry of this.#entries.values()) {
-      if (entry.pathMtu !== 0 && nowMs >= entry.pathMtuUntilMs) {
-        entry.pathMtu = 0;
-        this.#options.changed(entry.name);
-      }
-      if (entry.nextMs > nowMs) continue;
-      if (left-- === 0) return;
-      // Counted in questions, not in time: if it was us who stood still, it has not been silent.
-      if (entry.isAlive && entry.asked >= PROBES_UNANSWERED) {
-        entry.isAlive = false;
-        this.#alive--;
-        this.#options.changed(entry.name);
-      }
-      entry.nextMs = nowMs + intervalMs;
-      this.#ask(entry);
-    }
+    this.#forgetPaths(nowMs);
+    this.#schedule.tick(nowMs);
   }
 
   /** A frame that has come in. */
@@ -213,13 +190,21 @@ export class Tunnels {
     if (isTooBig) this.#tooBig(frame, nowMs);
   }
 
+  #forgetPaths(nowMs: number): void {
+    for (const entry of this.#schedule.entries()) {
+      if (entry.pathMtu === 0 || nowMs < entry.pathMtuUntilMs) continue;
+      entry.pathMtu = 0;
+      this.#options.changed(entry.name);
+    }
+  }
+
   #lookAtRoutes(nowMs: number): void {
     this.#nextRoutesMs = nowMs + ROUTE_INTERVAL_MS;
     const interfaceMtu = this.#options.interfaceMtu();
     const isOther = interfaceMtu !== this.#interfaceMtu;
     this.#interfaceMtu = interfaceMtu;
     // Hundreds of servers have a handful of routers, but each may have a route of its own.
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#schedule.entries()) {
       const way = this.#options.way(entry.server.address);
       if (!isOther && textOf(way) === textOf(entry.way)) continue;
       entry.way = way;
@@ -253,9 +238,7 @@ export class Tunnels {
     const entry = this.#numbered.get(get32(frame, markAt + 4) >>> 0);
     if (!entry || !isSameAddress(wordsAt(frame, sourceAt, family), entry.server.vip)) return;
     entry.asked = 0;
-    if (entry.isAlive) return;
-    entry.isAlive = true;
-    this.#alive++;
+    if (!this.#schedule.found(entry)) return;
     this.#options.changed(entry.name);
   }
 
@@ -269,7 +252,7 @@ export class Tunnels {
     const encap = encapOf(frame, quoted);
     const source = this.#options.source(family === 4 ? 4 : 6);
     if (encap === 'none' || !source || !isSameAddress(wordsAt(frame, quoted.sourceAt, family), source)) return;
-    const entry = this.#entries.get(farName(wordsAt(frame, quoted.destinationAt, family), encap));
+    const entry = this.#schedule.get(farName(wordsAt(frame, quoted.destinationAt, family), encap));
     if (!entry || typeof entry.way === 'string') return;
     const told = family === 4 ? get16(frame, payloadAt + ICMP.word + 2) : get32(frame, payloadAt + ICMP.word) >>> 0;
     const pathMtu = Math.max(told === 0 ? UNNAMED_MTU : told, family === 4 ? MIN_MTU_V4 : MIN_MTU_V6);
