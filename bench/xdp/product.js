@@ -19,4 +19,5 @@ export const frame = {
   .../** @type {typeof import('../../src/frame/ipv4.js')} */ (await built('frame/ipv4.js')),
   .../** @type {typeof import('../../src/frame/ipv6.js')} */ (await built('frame/ipv6.js')),
   .../** @type {typeof import('../../src/frame/udp.js')} */ (await built('frame/udp.js')),
+  .../** @type {typeof import('../../src/frame/tcp.js')} */ (await built('frame/tcp.js')),
 };

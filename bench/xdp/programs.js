@@ -55,29 +55,41 @@ export function countAndDrop() {
 }
 
 /**
- * Makes the frame a client's again, whose MAC addresses the last round has changed, and then does `rest`. With `vary` it
- * is one of so many clients (a power of two): `bits` of the port, or of address and port.
- * @param {{ mac: Uint8Array, vary?: { at: number, mask: number, width: 2 | 4 } }} frame
+ * Makes the frame a client's again, whose MAC addresses the last round has changed (with `whole`: all of whose bytes an
+ * answer has changed), and then does `rest`. With `vary` it is one of so many clients (a power of two): `bits` of the
+ * port, or of address and port.
+ * @param {{ mac: Uint8Array, whole?: Uint8Array, vary?: { at: number, mask: number, width: 2 | 4 } }} frame
  * @param {Code} rest takes r1 as it was
  * @returns {Code}
  */
-export function clientFrame({ mac, vary }, rest) {
-  const view = new DataView(mac.buffer, mac.byteOffset, mac.byteLength);
+export function clientFrame({ mac, whole = mac, vary }, rest) {
+  const bytes = Math.max(14, whole.length, vary ? vary.at + 4 : 0);
   return [
     asm.mov.reg(r6, r1),
     ...(vary ? [asm.callHelper('get_prandom_u32'), asm.and32.imm(r0, vary.mask)] : []),
     asm.load(r2, r6, XDP_MD.dataEnd, 4),
     asm.load(r1, r6, XDP_MD.data, 4),
     asm.mov.reg(r3, r1),
-    asm.add.imm(r3, vary ? vary.at + 4 : 14),
+    asm.add.imm(r3, bytes),
     asm.jgt.reg(r3, r2, 'client.ready'),
-    asm.storeImm(r1, 0, view.getUint32(0, true), 4),
-    asm.storeImm(r1, 4, view.getUint16(4, true), 2),
+    ...storeBytes(whole),
     ...(vary ? [asm.store(r1, vary.at, r0, vary.width)] : []),
     asm.label('client.ready'),
     asm.mov.reg(r1, r6),
     ...rest,
   ];
+}
+
+/**
+ * To where r1 points.
+ * @param {Uint8Array} bytes an even number
+ * @returns {Code}
+ */
+function storeBytes(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const words = bytes.length >> 2;
+  const code = Array.from({ length: words }, (_, i) => asm.storeImm(r1, i * 4, view.getInt32(i * 4, true), 4));
+  return bytes.length % 4 === 0 ? code : [...code, asm.storeImm(r1, words * 4, view.getUint16(words * 4, true), 2)];
 }
 
 /**

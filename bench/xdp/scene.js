@@ -4,6 +4,17 @@ import { address as addresses, tables as bpfTables, frame, layout, record } from
 const { addressBytes, controlValueOf, prefixKeyOf, prefixVipKeyOf, realValueOf, vipKeyOf, vipValueOf } = record;
 const { defaultDimensions } = layout;
 
+/** Of the program: all but what few setups have. */
+export const OPTIONS = {
+  ipv4: true,
+  ipv6: true,
+  vlan: true,
+  acl: false,
+  tunnels: false,
+  prefixes: false,
+  tarpit: false,
+};
+
 export const OWN_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
 const CLIENT_MAC = Uint8Array.of(2, 0, 0, 0, 0, 0x99);
 const UDP = 17;
@@ -85,5 +96,16 @@ export function clientQuestion(family, to = VIPS[family]) {
   const bytes = (/** @type {string} */ text) => addressBytes(ip(text)).slice(family === 'ipv4' ? 12 : 0);
   const ends = { source: bytes(family === 'ipv4' ? '10.9.7.7' : 'fd09::7:7'), destination: bytes(to) };
   const packet = family === 'ipv4' ? frame.ipv4(ends, question) : frame.ipv6(ends, question);
+  return frame.ethernet({ destination: OWN_MAC, source: CLIENT_MAC }, packet);
+}
+
+/**
+ * A SYN to an address of the tarpit's, or to another one.
+ * @param {string} [to]
+ */
+export function scannerSyn(to = '10.9.0.200') {
+  const syn = frame.tcp({ sourcePort: 40_000, destinationPort: 22, sequence: 1, flags: 0x02 }, new Uint8Array());
+  const bytes = (/** @type {string} */ text) => addressBytes(ip(text)).slice(12);
+  const packet = frame.ipv4({ source: bytes('10.9.7.7'), destination: bytes(to) }, syn);
   return frame.ethernet({ destination: OWN_MAC, source: CLIENT_MAC }, packet);
 }

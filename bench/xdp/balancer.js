@@ -1,0 +1,47 @@
+/** A balancer as people start it, in the namespace of the veth bed, with all its threads on a core of its own. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ROOT } from '../machine.js';
+
+const READY_MS = 10_000;
+const END_MS = 3000;
+
+/** The words that start ours. */
+export const PEN = [process.execPath, join(ROOT, 'bin/pen')];
+
+/**
+ * @param {number} namespace process that is in it
+ * @param {string[]} words
+ */
+export function startInside(namespace, words) {
+  const inside = ['-t', `${namespace}`, '-n', 'taskset', '-c', process.env.PEN_BENCH_BALANCER_CORE ?? '0'];
+  const child = spawn('nsenter', [...inside, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (text) => {
+    said = `${said}${text}`.slice(-2000);
+  });
+  const kill = () => void child.kill('SIGKILL');
+  process.on('exit', kill);
+  /** @type {Promise<void>} */
+  const ended = new Promise((resolve) => child.once('exit', () => resolve()));
+  return {
+    pid: child.pid ?? 0,
+    /**
+     * Returns when frames of an attempt come back.
+     * @param {() => Promise<{ rate: number }>} attempt
+     */
+    async answers(attempt) {
+      for (const end = Date.now() + READY_MS; Date.now() < end && child.exitCode === null; await sleep(100))
+        if ((await attempt()).rate > 0) return;
+      throw new Error(`'${words.join(' ')}' answers nothing: ${said.trim()}`);
+    },
+    async stop() {
+      child.kill();
+      await Promise.race([ended, sleep(END_MS, undefined, { ref: false })]);
+      kill();
+      await ended;
+      process.off('exit', kill);
+    },
+  };
+}
