@@ -41,6 +41,8 @@ const BLOCK_BYTES = 1 << 17;
 const LONG_BYTES = 1 << 17;
 /** The shortest time there is, in ms: so long a frame may wait in a block that is not full. */
 const RETIRE_MS = 1;
+/** In a slot: room for both headers in front, a multiple of four. */
+const FRAME_AT = 44;
 /** Ethernet header and two tags. */
 const LINK_BYTES = 14 + 2 * 4;
 /** In the memory of a kernel's ear: behind the two struct pollfd. */
@@ -49,20 +51,11 @@ const SCRATCH_AT = 64;
 /** Opens both sockets and maps their rings. Throws a SystemError: EPERM, ENODEV, ENOMEM. */
 export function openPacketRing(options: PacketRingOptions): OpenPacketRing {
   const { interfaceName, mtu } = options;
-  const slotBytes = 2 ** Math.ceil(Math.log2(mtu + LINK_BYTES + uapi.TPACKET2.frame + ROOM_TO_GROW));
+  const slotBytes = 2 ** Math.ceil(Math.log2(mtu + LINK_BYTES + FRAME_AT + ROOM_TO_GROW));
   const blocks = Math.ceil(options.receiveBytes / BLOCK_BYTES);
   const slots = Math.ceil(options.transmitBytes / BLOCK_BYTES) * (BLOCK_BYTES / slotBytes);
   const transmitAt = blocks * BLOCK_BYTES;
   const longAt = transmitAt + slots * slotBytes;
-  const geometry = {
-    blockBytes: BLOCK_BYTES,
-    blocks,
-    transmitAt,
-    slotBytes,
-    slots,
-    longAt,
-    longBytes: LONG_BYTES,
-  };
   let memory: Mapping | undefined;
   let receives: Socket | undefined;
   let sends: Socket | undefined;
@@ -71,7 +64,7 @@ export function openPacketRing(options: PacketRingOptions): OpenPacketRing {
     receives.setVersion(uapi.TPACKET_V3);
     receives.set(uapi.PACKET_RESERVE, RESERVED_BYTES, 'reserve room in the ring of');
     // Since 4.20; the ring looks at each frame anyway.
-    receives.try(uapi.SOL_PACKET, uapi.PACKET_IGNORE_OUTGOING, 1);
+    const isOf420 = receives.try(uapi.SOL_PACKET, uapi.PACKET_IGNORE_OUTGOING, 1) === 0;
     const ring = { blockBytes: BLOCK_BYTES, blocks, frameBytes: slotBytes };
     receives.makeRing(uapi.PACKET_RX_RING, { ...ring, retireMs: RETIRE_MS });
     sends = new Socket(interfaceName);
@@ -79,6 +72,10 @@ export function openPacketRing(options: PacketRingOptions): OpenPacketRing {
     // A frame that cannot be sent is skipped: it would stand in the way of all others for ever.
     sends.set(uapi.PACKET_LOSS, 1, 'skip bad frames in the ring of');
     sends.try(uapi.SOL_PACKET, uapi.PACKET_QDISC_BYPASS, 1);
+    sends.set(uapi.PACKET_TX_HAS_OFF, 1, 'choose where frames begin in the ring of');
+    // Transmit rings know it since 4.6, and do not say so.
+    const headerBytes =
+      isOf420 && sends.try(uapi.SOL_PACKET, uapi.PACKET_VNET_HDR, 1) === 0 ? uapi.VNET_HEADER.bytes : 0;
     sends.try(SOL_SOCKET, uapi.SO_SNDBUFFORCE, 2 * slots * slotBytes);
     sends.makeRing(uapi.PACKET_TX_RING, { ...ring, blocks: (slots * slotBytes) / BLOCK_BYTES });
     memory = mapAnonymous(longAt + LONG_BYTES);
@@ -87,6 +84,17 @@ export function openPacketRing(options: PacketRingOptions): OpenPacketRing {
     sends.bind(0);
     // From here on frames come.
     receives.bind(uapi.ETH_P_ALL);
+    const geometry: RingGeometry = {
+      blockBytes: BLOCK_BYTES,
+      blocks,
+      transmitAt,
+      slotBytes,
+      slots,
+      frameAt: FRAME_AT,
+      headerBytes,
+      longAt,
+      longBytes: LONG_BYTES,
+    };
     return { interfaceName, receives: receives.fd, sends: sends.fd, address: memory.address, geometry };
   } catch (error) {
     receives?.close();

@@ -1,4 +1,5 @@
 /** A kernel for packet rings that plays its part in ordinary memory, as packet_mmap.rst and <linux/if_packet.h> have it. */
+import assert from 'node:assert/strict';
 import { PacketRing, RESERVED_BYTES, type RingGeometry, type RingKernel } from './packet-ring.js';
 import {
   PACKET_OUTGOING,
@@ -16,6 +17,8 @@ export const GEOMETRY: RingGeometry = {
   transmitAt: 3 << 16,
   slotBytes: 4096,
   slots: 32,
+  frameAt: 44,
+  headerBytes: 10,
   longAt: (3 << 16) + 32 * 4096,
   longBytes: 1 << 16,
 };
@@ -82,7 +85,12 @@ export class SimulatedPacketKernel implements RingKernel {
       if (sent >= this.room) return -11;
       const at = this.#slotAt(this.#slot);
       const bytes = this.#view.getUint32(at + 4, true);
-      this.sent.push(this.#bytes.slice(at + 32, at + 32 + bytes));
+      const dataAt = at + this.#view.getUint16(at + 12, true);
+      // struct virtio_net_hdr: no flags, no segmentation, so many bytes to be copied.
+      const header = [...this.#bytes.subarray(dataAt, dataAt + 10)];
+      const length = bytes - header.length;
+      assert.deepEqual(header, [0, 0, length & 0xff, length >>> 8, 0, 0, 0, 0, 0, 0]);
+      this.sent.push(this.#bytes.slice(dataAt + 10, dataAt + bytes));
       this.#set32(at, TP_STATUS_AVAILABLE);
       this.#slot = (this.#slot + 1) % GEOMETRY.slots;
     }

@@ -23,15 +23,20 @@ import {
   TPACKET_BLOCK,
   TPACKET2,
   TPACKET3,
+  VNET_HEADER,
 } from './uapi/packet.js';
 
-/** Where all lies in the memory; bytes. Every number is a multiple of 16. */
+/** Where all lies in the memory; bytes. Every place is a multiple of four. */
 export interface RingGeometry {
   readonly blockBytes: number;
   readonly blocks: number;
   readonly transmitAt: number;
   readonly slotBytes: number;
   readonly slots: number;
+  /** Where in a slot the frame begins. */
+  readonly frameAt: number;
+  /** Of the struct virtio_net_hdr in front of the frame, which says how much of it is copied; 0 if there is none. */
+  readonly headerBytes: number;
   readonly longAt: number;
   readonly longBytes: number;
 }
@@ -81,15 +86,17 @@ export class PacketRing {
   #committed = 0;
 
   constructor(memory: ArrayBuffer, geometry: RingGeometry, kernel: RingKernel) {
-    const { transmitAt, slotBytes, slots, longAt, longBytes } = geometry;
+    const { transmitAt, slotBytes, slots, frameAt, headerBytes, longAt, longBytes } = geometry;
     this.#geometry = geometry;
     this.#kernel = kernel;
     this.#words = new Int32Array(memory);
     this.#halves = new Uint16Array(memory);
-    this.#slots = Array.from(
-      { length: slots },
-      (_, slot) => new Uint8Array(memory, transmitAt + slot * slotBytes + TPACKET2.frame, slotBytes - TPACKET2.frame),
-    );
+    this.#slots = Array.from({ length: slots }, (_, slot) => {
+      const at = transmitAt + slot * slotBytes;
+      this.#halves[(at + TPACKET2.dataAt) >> 1] = frameAt - headerBytes;
+      new Uint8Array(memory, at + frameAt - headerBytes, headerBytes).fill(0);
+      return new Uint8Array(memory, at + frameAt, slotBytes - frameAt);
+    });
     this.long = new Uint8Array(memory, longAt, longBytes);
     this.frame = this.#slots[0];
   }
@@ -116,10 +123,11 @@ export class PacketRing {
 
   /** The frame in the slot of the last `next` or `spare` leaves, so long by now; not one in the room for long ones. */
   transmit(length: number): void {
-    const { transmitAt, slotBytes, slots } = this.#geometry;
+    const { transmitAt, slotBytes, slots, frameAt, headerBytes } = this.#geometry;
     const at = transmitAt + this.#slot * slotBytes;
-    this.#words[(at + TPACKET2.frameBytes) >> 2] = length;
-    this.#words[(at + TPACKET2.capturedBytes) >> 2] = length;
+    this.#words[(at + TPACKET2.frameBytes) >> 2] = headerBytes + length;
+    // All of it: what the kernel would not copy it would point to, and every hop that writes would copy it page by page.
+    if (headerBytes > 0) this.#halves[(at + frameAt - headerBytes + VNET_HEADER.headBytes) >> 1] = length;
     // Releases the frame: the kernel reads it once it sees this.
     Atomics.store(this.#words, (at + TPACKET2.status) >> 2, TP_STATUS_SEND_REQUEST);
     this.#slot = this.#slot + 1 === slots ? 0 : this.#slot + 1;
@@ -196,8 +204,8 @@ export class PacketRing {
         this.lost++;
         return false;
       }
-      const { transmitAt, slotBytes } = this.#geometry;
-      to = transmitAt + this.#slot * slotBytes + TPACKET2.frame;
+      const { transmitAt, slotBytes, frameAt } = this.#geometry;
+      to = transmitAt + this.#slot * slotBytes + frameAt;
       this.frame = this.#slots[this.#slot];
     }
     if (isTagged) {
@@ -216,7 +224,7 @@ export class PacketRing {
 
   /** Frames of up to so many bytes are taken into a slot, where some room is left for them to grow. */
   get longest(): number {
-    return this.#geometry.slotBytes - TPACKET2.frame - ROOM_TO_GROW;
+    return this.#geometry.slotBytes - this.#geometry.frameAt - ROOM_TO_GROW;
   }
 
   #isFree(): boolean {

@@ -35,6 +35,8 @@ export const PACKET_VERSION = 10;
 export const PACKET_RESERVE = 12;
 export const PACKET_TX_RING = 13;
 export const PACKET_LOSS = 14;
+export const PACKET_VNET_HDR = 15;
+export const PACKET_TX_HAS_OFF = 19;
 export const PACKET_QDISC_BYPASS = 20;
 export const PACKET_IGNORE_OUTGOING = 23;
 
@@ -61,8 +63,10 @@ export const TPACKET3 = {
   address: 48,
   bytes: 48,
 } as const;
-/** struct tpacket2_hdr; in a transmit ring the frame follows it. */
-export const TPACKET2 = { status: 0, frameBytes: 4, capturedBytes: 8, frame: 32 } as const;
+/** struct tpacket2_hdr. In a transmit ring `dataAt` says where in the slot the data begin (PACKET_TX_HAS_OFF), else they follow. */
+export const TPACKET2 = { status: 0, frameBytes: 4, capturedBytes: 8, dataAt: 12, bytes: 32 } as const;
+/** struct virtio_net_hdr (<linux/virtio_net.h>), in front of a frame with PACKET_VNET_HDR. */
+export const VNET_HEADER = { headBytes: 2, bytes: 10 } as const;
 
 export const TP_STATUS_KERNEL = 0;
 export const TP_STATUS_USER = 1;
