@@ -21,6 +21,7 @@ import {
 import { PageRanges } from './page-ranges.js';
 import type { VipMaps } from './program/known-vips.js';
 import { serviceValueOf } from './record.js';
+import type { StructMemory } from './struct-memory.js';
 import type { ControlTables, PathTables, Traffic } from './tables.js';
 
 type Bytes = Uint8Array;
@@ -152,29 +153,31 @@ export class BpfTables implements ControlTables, PathTables {
     return this.maps.flows.count();
   }
 
-  findVip(key: Bytes, value: Bytes): boolean {
-    return copied(this.maps.vips.get(key), value, vipValue.bytes);
+  findVip(key: StructMemory, value: StructMemory): boolean {
+    return copied(this.maps.vips.get(key.bytes), value.bytes, vipValue.bytes);
   }
 
-  findPrefix(key: Bytes, value: Bytes): boolean {
-    return copied(this.maps.prefixes.get(key), value, vipValue.bytes);
+  findPrefix(key: StructMemory, value: StructMemory): boolean {
+    return copied(this.maps.prefixes.get(key.bytes), value.bytes, vipValue.bytes);
   }
 
-  permittedBy(key: Bytes): number {
+  permittedBy(key: StructMemory): number {
     const value = new Uint8Array(aclValue.bytes);
-    return copied(this.maps.acl.get(key), value, aclValue.bytes) ? new DataView(value.buffer).getUint32(0, true) : 0;
+    return copied(this.maps.acl.get(key.bytes), value, aclValue.bytes)
+      ? new DataView(value.buffer).getUint32(0, true)
+      : 0;
   }
 
-  findFlow(key: Bytes, value: Bytes): boolean {
-    return copied(this.maps.flows.get(key), value, flowValue.bytes);
+  findFlow(key: StructMemory, value: StructMemory): boolean {
+    return copied(this.maps.flows.get(key.bytes), value.bytes, flowValue.bytes);
   }
 
-  findFragment(key: Bytes, value: Bytes): boolean {
-    return copied(this.maps.fragments.get(key), value, fragmentValue.bytes);
+  findFragment(key: StructMemory, value: StructMemory): boolean {
+    return copied(this.maps.fragments.get(key.bytes), value.bytes, fragmentValue.bytes);
   }
 
-  readReal(real: number, value: Bytes): void {
-    if (!copied(this.maps.reals.get(index(real)), value, realValue.bytes)) value.fill(0);
+  readReal(real: number, { bytes }: StructMemory): void {
+    if (!copied(this.maps.reals.get(index(real)), bytes, realValue.bytes)) bytes.fill(0);
   }
 
   slotsOf(vip: number): number {

@@ -8,6 +8,7 @@ import { ip, wire } from './fixtures/stage.js';
 import { EMERGENCY_REAL, realValue, VIP_SILENT, vipValue } from './layout.js';
 import type { MemoryTables } from './memory-tables.js';
 import { epochOf, vipKeyOf } from './record.js';
+import { StructMemory } from './struct-memory.js';
 
 const vip = { endpoint: ipEndpoint(LISTEN.address, LISTEN.port) };
 const table = ({ shares }: ReturnType<typeof stage>) => [...shares()].sort(([a], [b]) => a - b);
@@ -73,9 +74,9 @@ test('controller: a blacklisted server takes nothing new and keeps what it has, 
   made.pass(100);
   assert.deepEqual(table(made), [[2, SLOTS]]);
   assert.equal(made.stateOf(0), 'blacklisted');
-  const value = new Uint8Array(realValue.bytes);
+  const value = new StructMemory(realValue.bytes);
   made.tables.readReal(1, value);
-  assert.equal(value[6], 1, 'it serves, but takes nothing new');
+  assert.equal(value.bytes[6], 1, 'it serves, but takes nothing new');
   made.pass(1000);
   assert.equal(made.stateOf(0), 'in-service');
 });
@@ -83,9 +84,9 @@ test('controller: a blacklisted server takes nothing new and keeps what it has, 
 test('controller: a number that another server gets has another generation', () => {
   const made = stage(configuration([spec(1), spec(2)]));
   const field = (name: 'generation' | 'state') => {
-    const value = new Uint8Array(realValue.bytes);
+    const value = new StructMemory(realValue.bytes);
     made.tables.readReal(1, value);
-    return new DataView(value.buffer).getUint32(realValue.at[name], true) & (name === 'state' ? 0xffff : -1);
+    return new DataView(value.bytes.buffer).getUint32(realValue.at[name], true) & (name === 'state' ? 0xffff : -1);
   };
   const before = field('generation');
   made.configure(configuration([spec(1, { weight: 1 }), spec(2)]));
@@ -171,9 +172,9 @@ test('controller: who takes the VIP over says so five times, who leaves it says 
   const announcements = () =>
     made.sent.filter((frame) => Buffer.compare(frame.slice(28, 32), wire(ip('10.7.0.80'))) === 0).length;
   const isSilent = () => {
-    const value = new Uint8Array(vipValue.bytes);
-    assert.ok(made.tables.findVip(vipKeyOf(ip('10.7.0.80'), 4, 0, 0), value));
-    return (value[vipValue.at.flags] & VIP_SILENT) !== 0;
+    const value = new StructMemory(vipValue.bytes);
+    assert.ok(made.tables.findVip(StructMemory.of(vipKeyOf(ip('10.7.0.80'), 4, 0, 0)), value));
+    return (value.bytes[vipValue.at.flags] & VIP_SILENT) !== 0;
   };
   made.pass(3000);
   assert.deepEqual([announcements(), isSilent()], [0, true]);
@@ -189,9 +190,9 @@ test('controller: who takes the VIP over says so five times, who leaves it says 
 test('controller: goes on from what an earlier one decided', () => {
   const first = stage(configuration([spec(1), spec(2), spec(3)]));
   const value = (tables: MemoryTables, real: number) => {
-    const bytes = new Uint8Array(realValue.bytes);
-    tables.readReal(real, bytes);
-    return bytes;
+    const value = new StructMemory(realValue.bytes);
+    tables.readReal(real, value);
+    return value.bytes;
   };
   const reals = [1, 2, 3].map((real) => [Uint8Array.of(real, 0, 0, 0), value(first.tables, real)] as const);
   const roles = { configured: 'master', told: 'master' } as const;

@@ -46,24 +46,15 @@ import {
   vipKey,
   vipValue,
 } from './layout.js';
+import { StructMemory } from './struct-memory.js';
 import type { PathTables } from './tables.js';
 import { Tarpit } from './tarpit.js';
 import { answerTooBig, canTellTooBig, encapsulate } from './tunnel.js';
 
-const V4_MAPPED = 0xffff;
+/** The third word of such an address: the bytes 0, 0, 0xff, 0xff. */
+const V4_MAPPED = 0xffff0000 | 0;
 /** Bits of an address's prefix in `acl`, the family's included. */
 const WHOLE_PREFIX = 32 + 128;
-
-/** A structure's bytes, and the same as 32-bit words in host order. */
-class Record {
-  readonly bytes: Uint8Array;
-  readonly words: Int32Array;
-
-  constructor(length: number) {
-    this.bytes = new Uint8Array(length);
-    this.words = new Int32Array(this.bytes.buffer, 0, length >>> 2);
-  }
-}
 
 export class Decision {
   /** Length of the frame after `decide`: answers may be longer or shorter than what they answer. */
@@ -83,15 +74,15 @@ export class Decision {
   readonly #link = new EthernetView();
   readonly #packet = new PacketView();
   readonly #quoted = new PacketView();
-  readonly #vipKey = new Record(vipKey.bytes);
-  readonly #vipValue = new Record(vipValue.bytes);
-  readonly #prefixKey = new Record(prefixKey.bytes);
-  readonly #aclKey = new Record(aclKey.bytes);
-  readonly #flowKey = new Record(flowKey.bytes);
-  readonly #flowValue = new Record(flowValue.bytes);
-  readonly #fragmentKey = new Record(fragmentKey.bytes);
-  readonly #fragmentValue = new Record(fragmentValue.bytes);
-  readonly #real = new Record(realValue.bytes);
+  readonly #vipKey = new StructMemory(vipKey.bytes);
+  readonly #vipValue = new StructMemory(vipValue.bytes);
+  readonly #prefixKey = new StructMemory(prefixKey.bytes);
+  readonly #aclKey = new StructMemory(aclKey.bytes);
+  readonly #flowKey = new StructMemory(flowKey.bytes);
+  readonly #flowValue = new StructMemory(flowValue.bytes);
+  readonly #fragmentKey = new StructMemory(fragmentKey.bytes);
+  readonly #fragmentValue = new StructMemory(fragmentValue.bytes);
+  readonly #real = new StructMemory(realValue.bytes);
   readonly #tarpit = new Tarpit();
   /** Whom the solicitation is for that was just found. */
   #targetIsVip = false;
@@ -178,7 +169,7 @@ export class Decision {
   #flow(frame: Uint8Array, opens: boolean, ports: number): Outcome {
     const { sourceAt, family } = this.#packet;
     const value = this.#flowValue.words;
-    const isKnown = this.#tables.findFlow(this.#flowKey.bytes, this.#flowValue.bytes);
+    const isKnown = this.#tables.findFlow(this.#flowKey, this.#flowValue);
     if (isKnown && this.#serves(value[flowValue.at.real >> 2], value[flowValue.at.generation >> 2])) {
       // The ports of an ended connection that come again are a new flow, and a server being drained takes none.
       if (!opens || (this.#state() & REAL_TAKES_NEW) !== 0) return OUTCOME.txFlow;
@@ -186,7 +177,7 @@ export class Decision {
     if (!this.#choose(frame, sourceAt, family, ports, this.#hashesPorts())) return OUTCOME.dropNoServer;
     value[flowValue.at.real >> 2] = this.real;
     value[flowValue.at.generation >> 2] = this.#generation();
-    this.#tables.putFlow(this.#flowKey.bytes, this.#flowValue.bytes);
+    this.#tables.putFlow(this.#flowKey, this.#flowValue);
     return isKnown ? OUTCOME.txMoved : OUTCOME.txNew;
   }
 
@@ -234,7 +225,7 @@ export class Decision {
     if (!this.#findService(vipPort, protocol)) return OUTCOME.dropNoService;
     this.#loadFlowKey(frame, destinationAt, family, clientPort, vipPort);
     const value = this.#flowValue.words;
-    const isKnown = this.#tables.findFlow(this.#flowKey.bytes, this.#flowValue.bytes);
+    const isKnown = this.#tables.findFlow(this.#flowKey, this.#flowValue);
     if (isKnown && this.#serves(value[flowValue.at.real >> 2], value[flowValue.at.generation >> 2])) {
       return this.#forward(frame, OUTCOME.txIcmp);
     }
@@ -367,7 +358,7 @@ export class Decision {
     this.#aclKey.words[aclKey.at.prefixBits >> 2] = WHOLE_PREFIX;
     this.#aclKey.words[aclKey.at.family >> 2] = family;
     copyAddress(frame, at, family, this.#aclKey, aclKey.at.address);
-    return this.#tables.permittedBy(this.#aclKey.bytes);
+    return this.#tables.permittedBy(this.#aclKey);
   }
 
   #denied(frame: Uint8Array): Outcome {
@@ -394,7 +385,7 @@ export class Decision {
     prefix.words[prefixKey.at.prefixBits >> 2] = WHOLE_PREFIX;
     prefix.words[prefixKey.at.family >> 2] = family;
     copyAddress(frame, at, family, prefix, prefixKey.at.address);
-    if (!this.#tables.findPrefix(prefix.bytes, this.#vipValue.bytes)) return false;
+    if (!this.#tables.findPrefix(prefix, this.#vipValue)) return false;
     for (let word = 0; word < 3; word++) words[(vipKey.at.address >> 2) + word] = 0;
     words[(vipKey.at.address >> 2) + 3] = this.#vipValue.words[vipValue.at.index >> 2];
     bytes[vipKey.at.family] = family | VIP_PREFIX;
@@ -406,7 +397,7 @@ export class Decision {
     const { bytes } = this.#vipKey;
     set16(bytes, vipKey.at.portBe, port);
     bytes[vipKey.at.protocol] = protocol;
-    return this.#tables.findVip(bytes, this.#vipValue.bytes);
+    return this.#tables.findVip(this.#vipKey, this.#vipValue);
   }
 
   #loadFlowKey(frame: Uint8Array, clientAt: number, family: number, clientPort: number, vipPort: number): void {
@@ -428,8 +419,8 @@ export class Decision {
 
   /** Whether the datagram's other fragments have a server that still is one; it is loaded then. */
   #knowsFragment(): boolean {
-    const { bytes, words } = this.#fragmentValue;
-    if (!this.#tables.findFragment(this.#fragmentKey.bytes, bytes)) return false;
+    const { words } = this.#fragmentValue;
+    if (!this.#tables.findFragment(this.#fragmentKey, this.#fragmentValue)) return false;
     const age = (this.#epoch() - words[fragmentValue.at.epoch >> 2]) >>> 0;
     if (age > FRAGMENT_EPOCHS) return false;
     if (!this.#serves(words[fragmentValue.at.real >> 2], words[fragmentValue.at.generation >> 2])) return false;
@@ -438,12 +429,12 @@ export class Decision {
   }
 
   #rememberFragment(): void {
-    const { bytes, words } = this.#fragmentValue;
+    const { words } = this.#fragmentValue;
     words[fragmentValue.at.real >> 2] = this.real;
     words[fragmentValue.at.generation >> 2] = this.#generation();
     words[fragmentValue.at.vip >> 2] = this.vip;
     words[fragmentValue.at.epoch >> 2] = this.#epoch();
-    this.#tables.putFragment(this.#fragmentKey.bytes, bytes);
+    this.#tables.putFragment(this.#fragmentKey, this.#fragmentValue);
   }
 
   /** Loads the real that the hash says; false if there is none in service. */
@@ -462,7 +453,7 @@ export class Decision {
   #load(real: number): boolean {
     this.real = NO_REAL;
     if (real === NO_REAL) return false;
-    this.#tables.readReal(real, this.#real.bytes);
+    this.#tables.readReal(real, this.#real);
     if ((this.#state() & REAL_SERVES) === 0) return false;
     this.real = real;
     return true;
@@ -503,16 +494,16 @@ export class Decision {
 }
 
 /** An address as keys have it: 16 bytes, IPv4 mapped. */
-function copyAddress(frame: Uint8Array, at: number, family: number, record: Record, to: number): void {
-  const { bytes } = record;
+function copyAddress(frame: Uint8Array, from: number, family: number, { words }: StructMemory, to: number): void {
+  const at = to >> 2;
   if (family === 6) {
-    for (let i = 0; i < IPV6_ADDRESS_BYTES; i++) bytes[to + i] = frame[at + i];
+    for (let i = 0; i < 4; i++) words[at + i] = littleEndian32(frame, from + i * 4);
     return;
   }
-  set32(bytes, to, 0);
-  set32(bytes, to + 4, 0);
-  set32(bytes, to + 8, V4_MAPPED);
-  for (let i = 0; i < 4; i++) bytes[to + 12 + i] = frame[at + i];
+  words[at] = 0;
+  words[at + 1] = 0;
+  words[at + 2] = V4_MAPPED;
+  words[at + 3] = littleEndian32(frame, from);
 }
 
 function littleEndian32(bytes: Uint8Array, at: number): number {

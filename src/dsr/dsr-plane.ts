@@ -158,6 +158,7 @@ export class DsrPlane implements DataPlane, FrameView {
     const role = this.#roleAtStart();
     const tunnelsChanged = (areUsed: boolean) => {
       this.#usesTunnels = areUsed;
+      if (areUsed) probes.hearTunnels();
       this.#lookAtTunnels();
       this.#specialise();
     };

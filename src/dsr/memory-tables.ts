@@ -1,7 +1,6 @@
 /** The tables in this process's memory: for the decision in TypeScript, and for tests of the controller. */
 import { monotonicMs } from '../sys/clock.js';
 import { ERRNO, SystemError } from '../sys/errno.js';
-import { ByteTable } from './byte-table.js';
 import {
   ANSWER_WINDOW_BITS,
   controlValue,
@@ -14,8 +13,11 @@ import {
   realValue,
 } from './layout.js';
 import { PrefixTable } from './prefix-table.js';
+import { StructMemory } from './struct-memory.js';
 import type { ControlTables, PathTables, Traffic } from './tables.js';
+import { WordTable } from './word-table.js';
 
+const REAL_WORDS = realValue.bytes >> 2;
 const WINDOW_MS = 2 ** ANSWER_WINDOW_BITS / 1e6;
 
 /** Numbers of a `trafficValue`, as doubles: exact up to 2^53. */
@@ -32,12 +34,13 @@ export interface PathMemory {
 
 export class MemoryTables implements PathTables, ControlTables {
   readonly control: Uint8Array;
-  readonly #vips: ByteTable;
+  readonly #vips: WordTable;
   readonly #prefixes = new PrefixTable<Uint8Array>();
   readonly #acl = new PrefixTable<number>();
-  readonly #flows: ByteTable;
-  readonly #fragments: ByteTable;
+  readonly #flows: WordTable;
+  readonly #fragments: WordTable;
   readonly #reals = new Uint8Array(REALS * realValue.bytes);
+  readonly #realWords = new Int32Array(this.#reals.buffer);
   /** By VIP. */
   readonly #slots = new Map<number, Uint16Array>();
   readonly #outcomes: Float64Array;
@@ -51,8 +54,8 @@ export class MemoryTables implements PathTables, ControlTables {
   static allocate(size: Dimensions): PathMemory {
     const { flows, fragments } = mapLayouts(size);
     return {
-      flows: ByteTable.allocate(flows),
-      fragments: ByteTable.allocate(fragments),
+      flows: WordTable.allocate(flows),
+      fragments: WordTable.allocate(fragments),
       outcomes: new SharedArrayBuffer(OUTCOMES * 8),
       realTraffic: new SharedArrayBuffer(REALS * TRAFFIC * 8),
       vipTraffic: new SharedArrayBuffer(size.vips * TRAFFIC * 8),
@@ -68,57 +71,57 @@ export class MemoryTables implements PathTables, ControlTables {
     const layouts = mapLayouts(size);
     this.control = new Uint8Array(layouts.control.valueBytes);
     this.#controlView = new DataView(this.control.buffer);
-    this.#vips = new ByteTable(layouts.vips, false);
-    this.#flows = new ByteTable(layouts.flows, true, memory.flows);
-    this.#fragments = new ByteTable(layouts.fragments, true, memory.fragments);
+    this.#vips = new WordTable(layouts.vips, false);
+    this.#flows = new WordTable(layouts.flows, true, memory.flows);
+    this.#fragments = new WordTable(layouts.fragments, true, memory.fragments);
     this.#outcomes = new Float64Array(memory.outcomes);
     this.#realTraffic = new Float64Array(memory.realTraffic);
     this.#vipTraffic = new Float64Array(memory.vipTraffic);
   }
 
-  findVip(key: Uint8Array, value: Uint8Array): boolean {
-    return this.#vips.find(key, value);
+  findVip(key: StructMemory, value: StructMemory): boolean {
+    return this.#vips.find(key.words, value.words);
   }
 
-  findPrefix(key: Uint8Array, value: Uint8Array): boolean {
-    const found = this.#prefixes.find(key);
-    if (found) value.set(found);
+  findPrefix(key: StructMemory, value: StructMemory): boolean {
+    const found = this.#prefixes.find(key.bytes);
+    if (found) value.bytes.set(found);
     return found !== undefined;
   }
 
-  permittedBy(key: Uint8Array): number {
-    return this.#acl.find(key) ?? 0;
+  permittedBy(key: StructMemory): number {
+    return this.#acl.find(key.bytes) ?? 0;
   }
 
-  findFlow(key: Uint8Array, value: Uint8Array): boolean {
-    return this.#flows.find(key, value);
-  }
-
-  /** From any thread, without a trace. */
-  peekFlow(key: Uint8Array, value: Uint8Array): boolean {
-    return this.#flows.peek(key, value);
+  findFlow(key: StructMemory, value: StructMemory): boolean {
+    return this.#flows.find(key.words, value.words);
   }
 
   /** From any thread, without a trace. */
-  peekFragment(key: Uint8Array, value: Uint8Array): boolean {
-    return this.#fragments.peek(key, value);
+  peekFlow(key: StructMemory, value: StructMemory): boolean {
+    return this.#flows.peek(key.words, value.words);
   }
 
-  putFlow(key: Uint8Array, value: Uint8Array): void {
-    this.#flows.put(key, value);
+  /** From any thread, without a trace. */
+  peekFragment(key: StructMemory, value: StructMemory): boolean {
+    return this.#fragments.peek(key.words, value.words);
   }
 
-  findFragment(key: Uint8Array, value: Uint8Array): boolean {
-    return this.#fragments.find(key, value);
+  putFlow(key: StructMemory, value: StructMemory): void {
+    this.#flows.put(key.words, value.words);
   }
 
-  putFragment(key: Uint8Array, value: Uint8Array): void {
-    this.#fragments.put(key, value);
+  findFragment(key: StructMemory, value: StructMemory): boolean {
+    return this.#fragments.find(key.words, value.words);
   }
 
-  readReal(real: number, value: Uint8Array): void {
-    const at = real * realValue.bytes;
-    for (let i = 0; i < realValue.bytes; i++) value[i] = this.#reals[at + i];
+  putFragment(key: StructMemory, value: StructMemory): void {
+    this.#fragments.put(key.words, value.words);
+  }
+
+  readReal(real: number, { words }: StructMemory): void {
+    const at = real * REAL_WORDS;
+    for (let i = 0; i < REAL_WORDS; i++) words[i] = this.#realWords[at + i];
   }
 
   slotsOf(vip: number): number {
@@ -155,11 +158,12 @@ export class MemoryTables implements PathTables, ControlTables {
   }
 
   setVip(key: Uint8Array, value: Uint8Array): void {
-    if (!this.#vips.put(key, value)) throw new SystemError('update vips', ERRNO.E2BIG);
+    if (!this.#vips.put(StructMemory.of(key).words, StructMemory.of(value).words))
+      throw new SystemError('update vips', ERRNO.E2BIG);
   }
 
   deleteVip(key: Uint8Array): void {
-    this.#vips.delete(key);
+    this.#vips.delete(StructMemory.of(key).words);
   }
 
   setPrefix(key: Uint8Array, value: Uint8Array): void {

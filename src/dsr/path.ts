@@ -15,6 +15,8 @@ import type { ControlTables, PathTables } from './tables.js';
 export interface Link {
   /** A frame that does not get out is asked again soon. */
   send(frame: Uint8Array): void;
+  /** What comes back from tunnels is an answer, too, from now on. */
+  hearTunnels(): void;
   /** Hands over the answers that have come since the last time. */
   drain(received: (frame: Uint8Array) => void): void;
   close(): void;

@@ -3,24 +3,25 @@
  * typed arrays; keys and values are the bytes that `layout.ts` describes.
  */
 import type { Outcome } from './layout.js';
+import type { StructMemory } from './struct-memory.js';
 
 /** What the decision asks and writes, frame by frame. Nothing here allocates or throws. */
 export interface PathTables {
   /** The only entry of `control`, live. */
   readonly control: Uint8Array;
   /** Copies the value; false if there is no entry. */
-  findVip(key: Uint8Array, value: Uint8Array): boolean;
+  findVip(key: StructMemory, value: StructMemory): boolean;
   /** Copies the value of the longest prefix that has the address (`prefixKey` with all its bits); false if none has. */
-  findPrefix(key: Uint8Array, value: Uint8Array): boolean;
+  findPrefix(key: StructMemory, value: StructMemory): boolean;
   /** Bit n: list n permits that address (`aclKey` with all bits of the prefix); 0 if no entry matches. */
-  permittedBy(key: Uint8Array): number;
-  findFlow(key: Uint8Array, value: Uint8Array): boolean;
+  permittedBy(key: StructMemory): number;
+  findFlow(key: StructMemory, value: StructMemory): boolean;
   /** The least recently used goes when there is no room. */
-  putFlow(key: Uint8Array, value: Uint8Array): void;
-  findFragment(key: Uint8Array, value: Uint8Array): boolean;
-  putFragment(key: Uint8Array, value: Uint8Array): void;
+  putFlow(key: StructMemory, value: StructMemory): void;
+  findFragment(key: StructMemory, value: StructMemory): boolean;
+  putFragment(key: StructMemory, value: StructMemory): void;
   /** All zero for a real that there is not. */
-  readReal(real: number, value: Uint8Array): void;
+  readReal(real: number, value: StructMemory): void;
   /** Slots of a VIP's Maglev table, 0 if it has none. */
   slotsOf(vip: number): number;
   slot(vip: number, slot: number): number;

@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ByteTable } from './byte-table.js';
 import { randomNumbers } from './fixtures/random.js';
+import { WordTable } from './word-table.js';
 
-const key = (n: number) => Uint8Array.from([n, n >> 8, 7, 7]);
-const layout = { keyBytes: 4, valueBytes: 2, maxEntries: 4 };
+const key = (n: number) => Int32Array.from([7, n]);
+const layout = { keyBytes: 8, valueBytes: 8, maxEntries: 4 };
 
-function read(table: ByteTable, n: number): number | undefined {
-  const value = new Uint8Array(2);
+function read(table: WordTable, n: number): number | undefined {
+  const value = new Int32Array(2);
   return table.find(key(n), value) ? value[0] : undefined;
 }
 
-test('ByteTable forgets what was not asked for the longest', () => {
-  const table = new ByteTable(layout, true);
-  for (const n of [1, 2, 3, 4]) table.put(key(n), Uint8Array.from([n, 0]));
+test('WordTable forgets what was not asked for the longest', () => {
+  const table = new WordTable(layout, true);
+  for (const n of [1, 2, 3, 4]) table.put(key(n), Int32Array.from([n, 0]));
   assert.equal(read(table, 1), 1);
-  table.put(key(5), Uint8Array.from([5, 0]));
+  table.put(key(5), Int32Array.from([5, 0]));
   assert.deepEqual(
     [1, 2, 3, 4, 5].map((n) => read(table, n)),
     [1, undefined, 3, 4, 5],
@@ -23,24 +23,24 @@ test('ByteTable forgets what was not asked for the longest', () => {
   assert.equal(table.size, 4);
 });
 
-test('ByteTable without eviction is full when it is full', () => {
-  const table = new ByteTable(layout, false);
-  for (const n of [1, 2, 3, 4]) assert.equal(table.put(key(n), Uint8Array.from([n, 0])), true);
-  assert.equal(table.put(key(5), Uint8Array.from([5, 0])), false);
-  assert.equal(table.put(key(4), Uint8Array.from([9, 0])), true, 'an entry that is there is written over');
+test('WordTable without eviction is full when it is full', () => {
+  const table = new WordTable(layout, false);
+  for (const n of [1, 2, 3, 4]) assert.equal(table.put(key(n), Int32Array.from([n, 0])), true);
+  assert.equal(table.put(key(5), Int32Array.from([5, 0])), false);
+  assert.equal(table.put(key(4), Int32Array.from([9, 0])), true, 'an entry that is there is written over');
   assert.equal(table.delete(key(1)), true);
   assert.equal(table.delete(key(1)), false);
-  assert.equal(table.put(key(5), Uint8Array.from([5, 0])), true);
+  assert.equal(table.put(key(5), Int32Array.from([5, 0])), true);
   assert.deepEqual(
     [1, 4, 5].map((n) => read(table, n)),
     [undefined, 9, 5],
   );
 });
 
-test('ByteTable agrees with a Map through 100,000 random calls', () => {
+test('WordTable agrees with a Map through 100,000 random calls', () => {
   const seed = Number(process.env.PEN_TEST_SEED ?? Date.now() % 2 ** 31);
   const next = randomNumbers(seed);
-  const table = new ByteTable({ ...layout, maxEntries: 50 }, true);
+  const table = new WordTable({ ...layout, maxEntries: 50 }, true);
   const model = new Map<number, number>();
   for (let i = 0; i < 100_000; i++) {
     const n = next() % 80;
@@ -49,8 +49,8 @@ test('ByteTable agrees with a Map through 100,000 random calls', () => {
       case 0:
         model.delete(n);
         if (model.size === 50) model.delete(model.keys().next().value as number);
-        model.set(n, i & 255);
-        table.put(key(n), Uint8Array.from([i, 0]));
+        model.set(n, i);
+        table.put(key(n), Int32Array.from([i, 0]));
         break;
       case 1:
         assert.equal(read(table, n), known, `seed ${seed}, call ${i}`);

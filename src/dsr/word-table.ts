@@ -1,9 +1,11 @@
 /**
- * A hash table of fixed keys and values, in place of a BPF hash map: bounded, on typed arrays, and when it is full the
- * entry that was not asked for the longest goes, or the new one is refused. Hot path: nothing is allocated.
+ * A hash table of fixed keys and values of 32-bit words, in place of a BPF hash map: bounded, on typed arrays, and when it
+ * is full the entry that was not asked for the longest goes, or the new one is refused. Hot path: nothing is allocated.
  *
  * One thread writes. Over shared memory others may `peek`, and see what was there a moment ago, or nothing.
  */
+
+import { HASH_STEP } from './hash.js';
 
 /** No entry. */
 const NIL = -1;
@@ -13,18 +15,21 @@ const LINKS = 3;
 /** Of a chain: far more than a bucket ever has. */
 const MOST_STEPS = 1024;
 
+/** The bytes are multiples of four. */
 interface Shape {
   readonly keyBytes: number;
   readonly valueBytes: number;
   readonly maxEntries: number;
 }
 
-export class ByteTable {
-  readonly #keyBytes: number;
-  readonly #valueBytes: number;
+export class WordTable {
+  readonly #keyWords: number;
+  readonly #valueWords: number;
   readonly #evicts: boolean;
-  readonly #keys: Uint8Array;
-  readonly #values: Uint8Array;
+  readonly #keys: Int32Array;
+  readonly #values: Int32Array;
+  /** The key of the entry that goes. */
+  readonly #goes: Int32Array;
   /** Bucket -> first entry; entry -> next of its bucket, which is also the chain of free entries. */
   readonly #buckets: Int32Array;
   readonly #next: Int32Array;
@@ -49,10 +54,11 @@ export class ByteTable {
   }
 
   /** An empty table, of which only one is ever made to write to its memory. */
-  constructor(shape: Shape, evicts: boolean, memory = ByteTable.allocate(shape)) {
+  constructor(shape: Shape, evicts: boolean, memory = WordTable.allocate(shape)) {
     const { keyBytes, valueBytes, maxEntries } = shape;
-    this.#keyBytes = keyBytes;
-    this.#valueBytes = valueBytes;
+    this.#keyWords = keyBytes >> 2;
+    this.#valueWords = valueBytes >> 2;
+    this.#goes = new Int32Array(this.#keyWords);
     this.#evicts = evicts;
     let at = 0;
     const words = (count: number) => {
@@ -65,8 +71,8 @@ export class ByteTable {
     this.#next = words(maxEntries);
     this.#newer = words(maxEntries);
     this.#older = words(maxEntries);
-    this.#keys = new Uint8Array(memory, at, maxEntries * keyBytes);
-    this.#values = new Uint8Array(memory, at + maxEntries * keyBytes, maxEntries * valueBytes);
+    this.#keys = words(maxEntries * this.#keyWords);
+    this.#values = words(maxEntries * this.#valueWords);
   }
 
   get size(): number {
@@ -74,7 +80,7 @@ export class ByteTable {
   }
 
   /** The same as `find`, from any thread, and without a trace. */
-  peek(key: Uint8Array, value: Uint8Array): boolean {
+  peek(key: Int32Array, value: Int32Array): boolean {
     let entry = this.#buckets[this.#bucket(key)];
     // An entry that changes its place meanwhile might lead round in a circle.
     for (let steps = 0; entry !== NIL && steps < MOST_STEPS; steps++) {
@@ -88,7 +94,7 @@ export class ByteTable {
   }
 
   /** Copies the value of a key; false if it has none. */
-  find(key: Uint8Array, value: Uint8Array): boolean {
+  find(key: Int32Array, value: Int32Array): boolean {
     const entry = this.#find(key, this.#bucket(key));
     if (entry === NIL) return false;
     this.#use(entry);
@@ -97,13 +103,13 @@ export class ByteTable {
   }
 
   /** False if there is no room and nothing may go. */
-  put(key: Uint8Array, value: Uint8Array): boolean {
+  put(key: Int32Array, value: Int32Array): boolean {
     const bucket = this.#bucket(key);
     let entry = this.#find(key, bucket);
     if (entry === NIL) {
       entry = this.#take();
       if (entry === NIL) return false;
-      this.#keys.set(key, entry * this.#keyBytes);
+      for (let i = 0, at = entry * this.#keyWords; i < this.#keyWords; i++) this.#keys[at + i] = key[i];
       this.#next[entry] = this.#buckets[bucket];
       this.#buckets[bucket] = entry;
       this.#link(entry);
@@ -111,11 +117,11 @@ export class ByteTable {
     } else {
       this.#use(entry);
     }
-    this.#values.set(value, entry * this.#valueBytes);
+    for (let i = 0, at = entry * this.#valueWords; i < this.#valueWords; i++) this.#values[at + i] = value[i];
     return true;
   }
 
-  delete(key: Uint8Array): boolean {
+  delete(key: Int32Array): boolean {
     const bucket = this.#bucket(key);
     const entry = this.#find(key, bucket);
     if (entry === NIL) return false;
@@ -134,8 +140,8 @@ export class ByteTable {
     if (this.#used < this.#next.length) return this.#used++;
     if (!this.#evicts) return NIL;
     const entry = this.#oldest;
-    const at = entry * this.#keyBytes;
-    this.#remove(entry, this.#bucket(this.#keys.subarray(at, at + this.#keyBytes)));
+    for (let i = 0, at = entry * this.#keyWords; i < this.#keyWords; i++) this.#goes[i] = this.#keys[at + i];
+    this.#remove(entry, this.#bucket(this.#goes));
     return entry;
   }
 
@@ -148,29 +154,32 @@ export class ByteTable {
     this.#size[0]--;
   }
 
-  #find(key: Uint8Array, bucket: number): number {
+  #find(key: Int32Array, bucket: number): number {
     for (let entry = this.#buckets[bucket]; entry !== NIL; entry = this.#next[entry]) {
       if (this.#hasKey(entry, key)) return entry;
     }
     return NIL;
   }
 
-  #hasKey(entry: number, key: Uint8Array): boolean {
-    const at = entry * this.#keyBytes;
+  #hasKey(entry: number, key: Int32Array): boolean {
+    const at = entry * this.#keyWords;
     let i = 0;
-    while (i < this.#keyBytes && this.#keys[at + i] === key[i]) i++;
-    return i === this.#keyBytes;
+    while (i < this.#keyWords && this.#keys[at + i] === key[i]) i++;
+    return i === this.#keyWords;
   }
 
-  #copyValue(entry: number, value: Uint8Array): void {
-    const at = entry * this.#valueBytes;
-    for (let i = 0; i < this.#valueBytes; i++) value[i] = this.#values[at + i];
+  #copyValue(entry: number, value: Int32Array): void {
+    const at = entry * this.#valueWords;
+    for (let i = 0; i < this.#valueWords; i++) value[i] = this.#values[at + i];
   }
 
-  #bucket(key: Uint8Array): number {
+  #bucket(key: Int32Array): number {
     let hash = 0;
-    // FNV-1a, then murmur3's last step: buckets are taken by the lowest bits.
-    for (let i = 0; i < this.#keyBytes; i++) hash = Math.imul(hash ^ key[i], 0x01000193);
+    for (let i = 0; i < this.#keyWords; i++) {
+      hash = Math.imul(hash ^ key[i], HASH_STEP);
+      hash ^= hash >>> 15;
+    }
+    // Murmur3's last step: buckets are taken by the lowest bits.
     hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
     return (hash ^ (hash >>> 13)) & (this.#buckets.length - 1);
   }

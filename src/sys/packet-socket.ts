@@ -13,13 +13,15 @@ const ADDRESS_AT = 3072;
 
 export interface PacketSocketOptions {
   readonly interfaceName: string;
-  /** Of the frames that are received. */
+  /** Of the frames that are received; 0 for none, until `listen`. */
   readonly etherType: number;
   /** Lets the kernel keep frames away that nobody wants; offsets count from the Ethernet header. */
   readonly filter?: uapi.ClassicFilter;
 }
 
 export class PacketSocket {
+  readonly #interfaceName: string;
+  readonly #index: number;
   readonly #fd: number;
   readonly #memory: Mapping;
   readonly #bytes: Uint8Array;
@@ -27,7 +29,8 @@ export class PacketSocket {
 
   /** Throws a SystemError: EPERM, ENODEV. */
   constructor({ interfaceName, etherType, filter }: PacketSocketOptions) {
-    const index = interfaceIndex(interfaceName);
+    this.#interfaceName = interfaceName;
+    this.#index = interfaceIndex(interfaceName);
     const type = uapi.SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK;
     // Protocol 0 receives nothing: the filter is to be there before the first frame.
     this.#fd = check(libc().socket(uapi.AF_PACKET, type, 0), 'open a packet socket on', interfaceName);
@@ -35,16 +38,21 @@ export class PacketSocket {
     this.#bytes = new Uint8Array(this.#memory.buffer);
     try {
       if (filter) this.#attach(filter);
-      const view = new DataView(this.#memory.buffer, ADDRESS_AT, SOCKADDR_STORAGE_BYTES);
-      view.setUint16(uapi.SOCKADDR_LL.family, uapi.AF_PACKET, true);
-      view.setUint16(uapi.SOCKADDR_LL.protocolBe, etherType, false);
-      view.setInt32(uapi.SOCKADDR_LL.index, index, true);
-      const address = this.#memory.address + ADDRESS_AT;
-      check(libc().bind(this.#fd, address, uapi.SOCKADDR_LL.bytes), 'bind a packet socket to', interfaceName);
+      this.listen(etherType);
     } catch (error) {
       this.close();
       throw error;
     }
+  }
+
+  /** Frames of this type are received from now on; no capability is needed for it. Throws a SystemError. */
+  listen(etherType: number): void {
+    const view = new DataView(this.#memory.buffer, ADDRESS_AT, SOCKADDR_STORAGE_BYTES);
+    view.setUint16(uapi.SOCKADDR_LL.family, uapi.AF_PACKET, true);
+    view.setUint16(uapi.SOCKADDR_LL.protocolBe, etherType, false);
+    view.setInt32(uapi.SOCKADDR_LL.index, this.#index, true);
+    const address = this.#memory.address + ADDRESS_AT;
+    check(libc().bind(this.#fd, address, uapi.SOCKADDR_LL.bytes), 'bind a packet socket to', this.#interfaceName);
   }
 
   /** Sends a frame as it is; false if the interface is down or its queue full, which passes. */

@@ -6,6 +6,7 @@
  */
 import type { Dimensions, Outcome } from '../layout.js';
 import { MemoryTables, type PathMemory } from '../memory-tables.js';
+import type { StructMemory } from '../struct-memory.js';
 import type { ControlTables, PathTables, Traffic } from '../tables.js';
 
 /** The methods of ControlTables that write. */
@@ -89,27 +90,27 @@ export class RingTables implements ControlTables, PathTables {
     return this.#copy.countFlows();
   }
 
-  findVip(key: Uint8Array, value: Uint8Array): boolean {
+  findVip(key: StructMemory, value: StructMemory): boolean {
     return this.#copy.findVip(key, value);
   }
 
-  findPrefix(key: Uint8Array, value: Uint8Array): boolean {
+  findPrefix(key: StructMemory, value: StructMemory): boolean {
     return this.#copy.findPrefix(key, value);
   }
 
-  permittedBy(key: Uint8Array): number {
+  permittedBy(key: StructMemory): number {
     return this.#copy.permittedBy(key);
   }
 
-  findFlow(key: Uint8Array, value: Uint8Array): boolean {
+  findFlow(key: StructMemory, value: StructMemory): boolean {
     return this.#copy.peekFlow(key, value);
   }
 
-  findFragment(key: Uint8Array, value: Uint8Array): boolean {
+  findFragment(key: StructMemory, value: StructMemory): boolean {
     return this.#copy.peekFragment(key, value);
   }
 
-  readReal(real: number, value: Uint8Array): void {
+  readReal(real: number, value: StructMemory): void {
     this.#copy.readReal(real, value);
   }
 

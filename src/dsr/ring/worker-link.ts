@@ -41,6 +41,9 @@ export class WorkerLink implements Link {
     this.#send(frame);
   }
 
+  /** There are none where there is netmap. */
+  hearTunnels(): void {}
+
   drain(received: (frame: Uint8Array) => void): void {
     const frames = this.#heard;
     this.#heard = [];
