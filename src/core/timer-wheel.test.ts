@@ -85,13 +85,16 @@ test('TimerWheel keeps deadlines beyond its span, which is 2^18 ticks', () => {
   assert.equal(wheel.nextDeadline(), Number.POSITIVE_INFINITY);
 });
 
-test('TimerWheel keeps what is armed when it grows', () => {
+test('TimerWheel makes room for ids as they come, and keeps what is armed', () => {
   const wheel = new TimerWheel(1, 10);
   wheel.arm(0, 30);
-  wheel.grow(3);
+  wheel.cancel(2);
   wheel.arm(2, 30);
+  wheel.arm(5000, 40);
+  wheel.cancel(70_000);
   assert.deepEqual(expired(wheel, 20), []);
   assert.deepEqual(expired(wheel, 30), [0, 2]);
+  assert.deepEqual(expired(wheel, 40), [5000]);
 });
 
 test('TimerWheel agrees with a plain map of deadlines when it is used at random', () => {

@@ -27,7 +27,10 @@ export class TimerWheel {
   /** The tick an id is due at; beyond the wheel's span it waits in the last bucket and is put back from there. */
   #due: Float64Array;
 
-  /** Ids are 0..capacity-1. `nowMs` only spares the first `expire` a way from zero. */
+  /**
+   * There is room for ids below `capacity` at first, and more is made as they come. `nowMs` only spares the first
+   * `expire` a way from zero.
+   */
   constructor(capacity: number, tickMs: number, nowMs = 0) {
     this.#tickMs = tickMs;
     this.#tick = Math.floor(nowMs / tickMs);
@@ -39,6 +42,7 @@ export class TimerWheel {
 
   /** Sets or moves the deadline of an id; one in the past fires at the next tick. */
   arm(id: number, deadlineMs: number): void {
+    if (id >= this.#due.length) this.#grow(id);
     const due = Math.max(Math.ceil(deadlineMs / this.#tickMs), this.#tick + 1);
     this.#due[id] = due;
     const bucket = Math.min(due, this.#tick + MASK) & MASK;
@@ -48,6 +52,7 @@ export class TimerWheel {
   }
 
   cancel(id: number): void {
+    if (id >= this.#due.length) return;
     const bucket = this.#bucket[id];
     if (bucket === IDLE) return;
     const next = this.#next[id];
@@ -82,15 +87,6 @@ export class TimerWheel {
     return this.#nextBusyTick() * this.#tickMs;
   }
 
-  /** Makes room for ids up to `capacity` - 1; never shrinks. */
-  grow(capacity: number): void {
-    if (capacity <= this.#due.length) return;
-    this.#next = grown(this.#next, new Int32Array(capacity));
-    this.#previous = grown(this.#previous, new Int32Array(capacity));
-    this.#bucket = grown(this.#bucket, new Int32Array(capacity).fill(IDLE));
-    this.#due = grown(this.#due, new Float64Array(capacity));
-  }
-
   #link(id: number, bucket: number): void {
     const head = this.#heads[bucket];
     if (head !== NOBODY) this.#previous[head] = id;
@@ -101,6 +97,15 @@ export class TimerWheel {
     this.#busy[bucket >> 5] |= 1 << (bucket & 31);
     this.#middle[bucket >> 10] |= 1 << ((bucket >> 5) & 31);
     this.#summit[bucket >> 15] |= 1 << ((bucket >> 10) & 31);
+  }
+
+  /** Makes room for `id`; never shrinks. */
+  #grow(id: number): void {
+    const capacity = 2 ** Math.ceil(Math.log2(id + 1));
+    this.#next = grown(this.#next, new Int32Array(capacity));
+    this.#previous = grown(this.#previous, new Int32Array(capacity));
+    this.#bucket = grown(this.#bucket, new Int32Array(capacity).fill(IDLE));
+    this.#due = grown(this.#due, new Float64Array(capacity));
   }
 
   #clearBit(bucket: number): void {

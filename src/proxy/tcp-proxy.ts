@@ -46,6 +46,7 @@ import { WaitingLine } from './waiting-line.js';
 
 /** Deadlines are in seconds, so a tenth of one is close enough. */
 const TICK_MS = 100;
+const FIRST_TIMERS = 1024;
 /** Bits of a connection's `flags`: its connection to the server comes from the client's address, and from its port. */
 const AS_CLIENT = 16;
 const AS_CLIENT_PORT = 32;
@@ -83,8 +84,6 @@ export class TcpProxy implements TlsHandler, Orders {
   readonly #tlsLog: TlsLog;
   readonly #log: ConnectionLog;
   #wheel!: TimerWheel;
-  /** Connections that the wheel has room for. */
-  #timers = 1024;
   readonly #mail: Mail;
   readonly #shortage: Int32Array;
   readonly #threads: number;
@@ -131,7 +130,7 @@ export class TcpProxy implements TlsHandler, Orders {
   /** To be called once, before the engine runs. */
   attach(engine: TlsLayer): void {
     this.#engine = engine;
-    this.#wheel = new TimerWheel(this.#timers, TICK_MS, engine.now());
+    this.#wheel = new TimerWheel(FIRST_TIMERS, TICK_MS, engine.now());
     this.#relay = new Relay(engine, this.#table, this.#state, this.#clients);
     this.#http = new HttpRelay(engine, this.#table, this.#relay, this.#state.meters, this.#watchHead);
     this.#firstBytes = new FirstBytes(engine, this.#state.meters);
@@ -393,7 +392,7 @@ export class TcpProxy implements TlsHandler, Orders {
       return;
     }
     this.#table.state[connection] = STATE.securing;
-    this.#arm(connection, nowMs + this.#handshakeMs);
+    this.#wheel.arm(connection, nowMs + this.#handshakeMs);
     const socket = this.#table.clientSocket[connection];
     const opening = this.#firstBytes.get(connection);
     if (opening === undefined || opening.buffer === NONE) {
@@ -461,7 +460,7 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#own(socket, connection);
       const now = this.#engine.now();
       this.#table.sinceMs[connection] = now;
-      this.#arm(connection, now + this.#settings.connectTimeoutSec * 1000);
+      this.#wheel.arm(connection, now + this.#settings.connectTimeoutSec * 1000);
     } else {
       this.#connectFailed(connection, socket);
     }
@@ -557,7 +556,7 @@ export class TcpProxy implements TlsHandler, Orders {
   #hear(connection: number): void {
     this.#table.state[connection] = STATE.hearing;
     const { headTimeoutSec } = this.#settings;
-    if (headTimeoutSec > 0) this.#arm(connection, this.#engine.now() + headTimeoutSec * 1000);
+    if (headTimeoutSec > 0) this.#wheel.arm(connection, this.#engine.now() + headTimeoutSec * 1000);
     this.#engine.receive(this.#table.clientSocket[connection]);
   }
 
@@ -655,7 +654,7 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#finish(connection, true, 'shortage');
       return;
     }
-    this.#arm(connection, this.#engine.now() + LINGER_MS);
+    this.#wheel.arm(connection, this.#engine.now() + LINGER_MS);
     if (!isReceiving) this.#engine.receive(socket);
     const length = refusalAnswer(this.#engine.bytes(buffer), status);
     if (this.#engine.send(socket, buffer, length)) this.#engine.shutdown(socket);
@@ -692,7 +691,7 @@ export class TcpProxy implements TlsHandler, Orders {
 
   readonly #beginIdler = (socket: number, idler: number): void => {
     this.#own(socket, idler);
-    this.#arm(idler, this.#engine.now() + this.#settings.connectTimeoutSec * 1000);
+    this.#wheel.arm(idler, this.#engine.now() + this.#settings.connectTimeoutSec * 1000);
   };
 
   /** Lets go those that are too many, or whose slot holds another server now. */
@@ -804,12 +803,12 @@ export class TcpProxy implements TlsHandler, Orders {
 
   /** The head of a request has begun: by then it must be whole. */
   readonly #watchHead = (connection: number, deadlineMs: number): void => {
-    if (this.#idleTimeoutMs === 0) this.#arm(connection, deadlineMs);
+    if (this.#idleTimeoutMs === 0) this.#wheel.arm(connection, deadlineMs);
     else this.#armIdle(connection, this.#table.lastActiveMs[connection] + this.#idleTimeoutMs);
   };
 
   #armIdle(connection: number, deadlineMs: number): void {
-    this.#arm(connection, Math.min(deadlineMs, this.#headDeadlineMs(connection)));
+    this.#wheel.arm(connection, Math.min(deadlineMs, this.#headDeadlineMs(connection)));
   }
 
   /**
@@ -837,14 +836,6 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#table.lastActiveMs[connection] = nowMs;
     this.#table.lastUnsent[connection] = this.#unsent(connection);
     this.#armIdle(connection, nowMs + this.#idleTimeoutMs);
-  }
-
-  #arm(connection: number, deadlineMs: number): void {
-    if (connection >= this.#timers) {
-      this.#timers = 2 ** Math.ceil(Math.log2(connection + 1));
-      this.#wheel.grow(this.#timers);
-    }
-    this.#wheel.arm(connection, deadlineMs);
   }
 
   #answerDummy(connection: number, socket: number, buffer: number, length: number): void {

@@ -36,6 +36,7 @@ import { UdpSessionTable } from './udp-session-table.js';
 import { UdpTraffic } from './udp-traffic.js';
 
 const TICK_MS = 100;
+const FIRST_TIMERS = 2048;
 /** Silence is how a session of datagrams ends in order; broken is one whose server failed. */
 const CLOSED = ENDINGS.indexOf('closed');
 const BROKEN = ENDINGS.indexOf('broken');
@@ -77,7 +78,6 @@ export class UdpProxy implements DatagramHandler, Orders {
   readonly #capacity: number;
   /** Two timers a session: silence, and an expected answer. */
   #wheel!: TimerWheel;
-  #timers = 2048;
   #settings: Settings;
   #timeoutMs = 0;
   #expectMs = 0;
@@ -125,7 +125,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#engine = engine;
     this.#kept = new KeptDatagrams(engine.memory);
     this.#headers = new DatagramHeaders(engine.memory, KEPT_BYTES);
-    this.#wheel = new TimerWheel(this.#timers, TICK_MS, engine.now());
+    this.#wheel = new TimerWheel(FIRST_TIMERS, TICK_MS, engine.now());
     this.configure(this.#mail.configuration);
   }
 
@@ -340,7 +340,6 @@ export class UdpProxy implements DatagramHandler, Orders {
       this.#drops.add(DROP.no_place);
       return NONE;
     }
-    this.#reserveTimers(row);
     this.#rows.client[row] = client;
     this.#rows.clientGeneration[row] = generation;
     this.#rows.lastActiveMs[row] = now;
@@ -618,12 +617,6 @@ export class UdpProxy implements DatagramHandler, Orders {
       this.#sessions.waitingSinceMs[row] = now;
       this.#wheel.arm(2 * row + 1, now + this.#expectMs);
     }
-  }
-
-  #reserveTimers(row: number): void {
-    if (2 * row + 1 < this.#timers) return;
-    this.#timers = 2 ** Math.ceil(Math.log2(2 * row + 2));
-    this.#wheel.grow(this.#timers);
   }
 
   /** The client's address in a scratch array that the next call overwrites. */
