@@ -74,6 +74,7 @@ export class ConnectionTable {
   readonly #totals: Int32Array;
   /** Rows below the high-water mark that are free, a stack. */
   readonly #free: number[] = [];
+  readonly #address = new Int32Array(4);
 
   static allocate(): ConnectionMemory {
     const memory: Record<string, SharedArrayBuffer> = {};
@@ -139,6 +140,17 @@ export class ConnectionTable {
     this.clientSocket[row] = NONE;
     this.serverSocket[row] = NONE;
     this.#free.push(row);
+  }
+
+  /** The client's address in a scratch array that the next call overwrites. */
+  address(row: number): Int32Array {
+    for (let i = 0; i < 4; i++) this.#address[i] = this.peer[row * 4 + i];
+    return this.#address;
+  }
+
+  /** The client came over a Unix socket: it has no address. */
+  isUnix(row: number): boolean {
+    return (this.flags[row] & FROM_UNIX) !== 0;
   }
 
   /** The connection that a socket belongs to, NONE if none. Looks at every row: for the control plane. */

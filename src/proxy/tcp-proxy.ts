@@ -37,6 +37,7 @@ import { IdlerPool } from './idler-pool.js';
 import { Introductions, type Learnt } from './introductions.js';
 import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
+import { OwnerTable } from './owner-table.js';
 import { refusalAnswer } from './refusal-answer.js';
 import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED, Relay, SERVER_FIRST, UP_ENDED } from './relay.js';
 import { type ServerGroup, ServerGroups } from './server-groups.js';
@@ -90,8 +91,7 @@ export class TcpProxy implements TlsHandler, Orders {
   readonly #place: number;
   readonly #capacity: number;
   #settings: Settings;
-  /** Connection of each socket. */
-  #owner = new Int32Array(1024).fill(NONE);
+  readonly #owners = new OwnerTable();
   #listener = NONE;
   #nextListener = NONE;
   /** Grants given to the listener and not used yet. */
@@ -105,7 +105,6 @@ export class TcpProxy implements TlsHandler, Orders {
   #idleTimeoutMs = 0;
   #handshakeMs = 0;
   #wakeAt = Infinity;
-  readonly #address = new Int32Array(4);
 
   constructor(start: WorkerStart, post: Post, keys: TlsKeys) {
     this.#keys = keys;
@@ -171,7 +170,7 @@ export class TcpProxy implements TlsHandler, Orders {
     }
     const peer = this.#engine.peer;
     this.#table.clientSocket[connection] = socket;
-    this.#own(socket, connection);
+    this.#owners.set(socket, connection);
     // Four assignments: `set` would cost a call into the runtime.
     for (let i = 0; i < 4; i++) this.#table.peer[connection * 4 + i] = peer.words[i];
     this.#table.peerPort[connection] = peer.port;
@@ -183,7 +182,7 @@ export class TcpProxy implements TlsHandler, Orders {
 
   connected(socket: number, result: number): void {
     this.#mayAdmit = true;
-    const connection = this.#owner[socket];
+    const connection = this.#owners.of(socket);
     const spec = this.#servers.spec(this.#table.server[connection]);
     if (result < 0 || spec.tls === 'off') {
       this.#reached(connection, result);
@@ -204,7 +203,7 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   secured(socket: number, result: number): void {
-    const connection = this.#owner[socket];
+    const connection = this.#owners.of(socket);
     const state = this.#table.state[connection];
     if (result < 0) this.#tlsLog.failed(connection, state === STATE.securing, this.#engine.tlsFailure(socket));
     if (state !== STATE.securing) {
@@ -238,7 +237,7 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   received(socket: number, buffer: number, length: number): void {
-    const connection = this.#owner[socket];
+    const connection = this.#owners.of(socket);
     const state = this.#table.state[connection];
     if (state === STATE.relaying) {
       if (this.#idleTimeoutMs > 0 && length > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
@@ -284,7 +283,7 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   sent(socket: number, result: number): void {
-    const connection = this.#owner[socket];
+    const connection = this.#owners.of(socket);
     if (this.#table.state[connection] === STATE.relaying) {
       if (this.#idleTimeoutMs > 0 && result === 0) this.#table.lastActiveMs[connection] = this.#engine.now();
       const flags = this.#table.flags[connection];
@@ -333,8 +332,8 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#table.state[connection] = STATE.connecting;
     const settings = this.#settings;
     const now = this.#engine.now();
-    const isUnix = this.#isUnix(connection);
-    const address = this.#loadAddress(connection);
+    const isUnix = this.#table.isUnix(connection);
+    const address = this.#table.address(connection);
     const isCovered = this.#keys.isServing && (this.#table.flags[connection] & SECURED) === 0;
     if ((this.#table.flags[connection] & OPENED) === 0 && this.#firstBytes.wants(address, isUnix, isCovered)) {
       this.#table.flags[connection] |= OPENED;
@@ -379,14 +378,14 @@ export class TcpProxy implements TlsHandler, Orders {
 
   /** Nobody takes it (-> free). */
   #refuse(connection: number): void {
-    const isAdmitted = this.#balancer.admits(this.#loadAddress(connection), this.#isUnix(connection));
+    const isAdmitted = this.#balancer.admits(this.#table.address(connection), this.#table.isUnix(connection));
     this.#state.meters.refused(isAdmitted ? REFUSAL.no_server : REFUSAL.denied);
     this.#finish(connection, false, isAdmitted ? 'no_server' : 'denied');
   }
 
   /** The client's handshake comes first, unless it is one that nobody would serve (connecting -> securing). */
   #secure(connection: number, nowMs: number): void {
-    const isServed = this.#balancer.admits(this.#address, this.#isUnix(connection));
+    const isServed = this.#balancer.admits(this.#table.address(connection), this.#table.isUnix(connection));
     if (!isServed && this.#servers.spec(ABUSE_SLOT).endpoint === undefined) {
       this.#refuse(connection);
       return;
@@ -408,8 +407,8 @@ export class TcpProxy implements TlsHandler, Orders {
 
   /** The client's TLS is done, and what it says can be read (securing -> hearing, or as `#admit`). */
   #uncovered(connection: number, serverName: string): void {
-    const address = this.#loadAddress(connection);
-    const isToBeHeard = this.#firstBytes.uncover(connection, address, this.#isUnix(connection), serverName);
+    const address = this.#table.address(connection);
+    const isToBeHeard = this.#firstBytes.uncover(connection, address, this.#table.isUnix(connection), serverName);
     if (this.#firstBytes.get(connection) !== undefined) this.#table.flags[connection] |= OPENED;
     if (isToBeHeard) this.#hear(connection);
     else this.#admit(connection);
@@ -447,8 +446,8 @@ export class TcpProxy implements TlsHandler, Orders {
     }
     const endpoint = this.#servers.spec(server).endpoint as Endpoint;
     const port = mayKeepPort ? this.#table.peerPort[connection] : 0;
-    const address = this.#loadAddress(connection);
-    const source = this.#transparency.sourceFor(endpoint, address, port, this.#isUnix(connection));
+    const address = this.#table.address(connection);
+    const source = this.#transparency.sourceFor(endpoint, address, port, this.#table.isUnix(connection));
     let flags = this.#table.flags[connection] & ~(AS_CLIENT | AS_CLIENT_PORT);
     if (source !== undefined && source !== REFUSED && source.kind === 'foreign') {
       flags |= source.port === 0 ? AS_CLIENT : AS_CLIENT | AS_CLIENT_PORT;
@@ -457,7 +456,7 @@ export class TcpProxy implements TlsHandler, Orders {
     const socket = source === REFUSED ? -ERRNO.EAFNOSUPPORT : this.#engine.connect(endpoint, source);
     if (socket >= 0) {
       this.#table.serverSocket[connection] = socket;
-      this.#own(socket, connection);
+      this.#owners.set(socket, connection);
       const now = this.#engine.now();
       this.#table.sinceMs[connection] = now;
       this.#wheel.arm(connection, now + this.#settings.connectTimeoutSec * 1000);
@@ -504,9 +503,9 @@ export class TcpProxy implements TlsHandler, Orders {
     // A shortage on this host (ports, buffers, routes of our own address) says nothing about the server.
     if (!isOurFault(result)) this.#servers.failed(failed, now);
     const first = this.#table.firstServer[connection];
-    const address = this.#loadAddress(connection);
+    const address = this.#table.address(connection);
     const balancer = this.#groupOf(connection)?.balancer ?? this.#balancer;
-    const next = balancer.failover(failed, first, address, this.#isUnix(connection), now);
+    const next = balancer.failover(failed, first, address, this.#table.isUnix(connection), now);
     if (next === LATER) this.#waitForConnects(connection);
     else if (next === NONE) this.#refuse(connection);
     else this.#connect(connection, next);
@@ -541,7 +540,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#table.serverSocket[idler] = NONE;
     this.#table.release(idler);
     this.#table.serverSocket[connection] = socket;
-    this.#own(socket, connection);
+    this.#owners.set(socket, connection);
     this.#beginRelay(connection);
     const early = this.#idlers.takeEarlyBytes(idler);
     this.#open(connection);
@@ -631,7 +630,7 @@ export class TcpProxy implements TlsHandler, Orders {
   /** What is known of the client beside its address. */
   #learnt(connection: number): Learnt {
     return {
-      address: this.#isUnix(connection) ? undefined : this.#loadAddress(connection),
+      address: this.#table.isUnix(connection) ? undefined : this.#table.address(connection),
       port: this.#table.peerPort[connection],
       socket: this.#table.clientSocket[connection],
       header: this.#firstBytes.get(connection)?.header,
@@ -671,7 +670,7 @@ export class TcpProxy implements TlsHandler, Orders {
     if ((this.#table.flags[connection] & OPENED) !== 0) this.#firstBytes.end(connection);
     this.#dropServerSocket(connection, reset);
     if (clientSocket !== NONE) {
-      this.#owner[clientSocket] = NONE;
+      this.#owners.clear(clientSocket);
       this.#engine.close(clientSocket, reset);
     }
     this.#table.release(connection);
@@ -690,7 +689,7 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   readonly #beginIdler = (socket: number, idler: number): void => {
-    this.#own(socket, idler);
+    this.#owners.set(socket, idler);
     this.#wheel.arm(idler, this.#engine.now() + this.#settings.connectTimeoutSec * 1000);
   };
 
@@ -705,7 +704,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#wheel.cancel(idler);
     this.#idlers.forget(idler, this.#engine.now());
     this.#servers.leave(server);
-    this.#owner[socket] = NONE;
+    this.#owners.clear(socket);
     this.#engine.close(socket, false);
     this.#table.release(idler);
   }
@@ -713,7 +712,7 @@ export class TcpProxy implements TlsHandler, Orders {
   #dropServerSocket(connection: number, reset = false): void {
     const socket = this.#table.serverSocket[connection];
     if (socket === NONE) return;
-    this.#owner[socket] = NONE;
+    this.#owners.clear(socket);
     this.#table.serverSocket[connection] = NONE;
     this.#engine.close(socket, reset);
   }
@@ -849,26 +848,6 @@ export class TcpProxy implements TlsHandler, Orders {
     if (answer < 0) this.#finish(connection, true, 'shortage');
     else if (this.#engine.send(socket, answer, dummyAnswer(this.#engine.bytes(answer)))) this.#engine.receive(socket);
   }
-
-  #isUnix(connection: number): boolean {
-    return (this.#table.flags[connection] & FROM_UNIX) !== 0;
-  }
-
-  /** The client's address in a scratch array that the next call overwrites. */
-  #loadAddress(connection: number): Int32Array {
-    const at = connection * 4;
-    for (let i = 0; i < 4; i++) this.#address[i] = this.#table.peer[at + i];
-    return this.#address;
-  }
-
-  readonly #own = (socket: number, connection: number): void => {
-    if (socket >= this.#owner.length) {
-      const grown = new Int32Array(2 ** Math.ceil(Math.log2(socket + 1))).fill(NONE);
-      grown.set(this.#owner);
-      this.#owner = grown;
-    }
-    this.#owner[socket] = connection;
-  };
 
   /** Does what the main thread has written, all of it. */
   readMail(): void {

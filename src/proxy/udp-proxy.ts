@@ -29,6 +29,7 @@ import { KEPT_BYTES, KeptDatagrams } from './kept-datagrams.js';
 import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
 import { OwnAddresses } from './own-addresses.js';
+import { OwnerTable } from './owner-table.js';
 import { ServerEpochs } from './server-epochs.js';
 import { REFUSED, Transparency } from './transparency.js';
 import { DROP, Drops } from './udp-drops.js';
@@ -83,8 +84,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   #expectMs = 0;
   /** Each datagram is chosen for anew. */
   #spreads = false;
-  /** Session of each socket. */
-  #owner = new Int32Array(1024).fill(NONE);
+  readonly #owners = new OwnerTable();
   #listener = NONE;
   #nextListener = NONE;
   #bound: IpEndpoint | undefined;
@@ -96,7 +96,6 @@ export class UdpProxy implements DatagramHandler, Orders {
   #room = Infinity;
   #roomSinceMs = -Infinity;
   #wakeAt = Infinity;
-  readonly #address = new Int32Array(4);
   /** The client that a proxy names, during one datagram. */
   readonly #peer = new Int32Array(4);
 
@@ -201,7 +200,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   }
 
   answered(socket: number, at: number, length: number): void {
-    const row = this.#owner[socket];
+    const row = this.#owners.of(socket);
     if (row === NONE) return;
     const now = this.#engine.now();
     const sessions = this.#sessions;
@@ -222,7 +221,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   }
 
   failed(socket: number, error: number): void {
-    const row = this.#owner[socket];
+    const row = this.#owners.of(socket);
     if (row !== NONE && isNetworkError(error) && this.#serverFailed(row, error)) this.#sendKept(row);
   }
 
@@ -356,7 +355,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     const { local } = this.#engine;
     const bound = this.#bound as IpEndpoint;
     const here = local.some((word) => word !== 0) ? { ...bound, address: words(local) } : bound;
-    this.#headers.begin(row, words(this.#loadAddress(row)), this.#rows.peerPort[row], here, header);
+    this.#headers.begin(row, words(this.#rows.address(row)), this.#rows.peerPort[row], here, header);
   }
 
   /** A sender with the listener's own port that has its address too: an answer would come back as a question. */
@@ -415,7 +414,7 @@ export class UdpProxy implements DatagramHandler, Orders {
    */
   #settle(row: number, server: number): boolean {
     const first = server;
-    const address = this.#loadAddress(row);
+    const address = this.#rows.address(row);
     for (let at = server; ; ) {
       const socket = this.#connect(row, at);
       if (socket >= 0) {
@@ -457,7 +456,7 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   /** With the local end that `transparent` and `source` give it; a client's port that is taken gives way to any. */
   #connectAs(row: number, endpoint: Endpoint, port: number): number {
-    const source = this.#transparency.sourceFor(endpoint, this.#loadAddress(row), port, false);
+    const source = this.#transparency.sourceFor(endpoint, this.#rows.address(row), port, false);
     if (source === REFUSED) return -ERRNO.EAFNOSUPPORT;
     const socket = this.#engine.connect(endpoint, source);
     if (socket >= 0 || source?.kind !== 'foreign') return socket;
@@ -470,7 +469,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     rows.server[row] = server;
     rows.serverSocket[row] = socket;
     this.#sessions.epoch[row] = this.#epochs.of(server);
-    this.#own(socket, row);
+    this.#owners.set(socket, row);
     rows.sinceMs[row] = this.#engine.now();
     this.#state.addConnect(server);
     if (this.#log.isOn) this.#log.reached(row, this.#servers.spec(server).endpoint, this.#engine.now());
@@ -528,7 +527,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     const server = rows.server[row];
     // Where a walk began ends it; an answer and a new datagram begin another.
     if (rows.firstServer[row] === NONE) rows.firstServer[row] = server;
-    const address = this.#loadAddress(row);
+    const address = this.#rows.address(row);
     const next = this.#balancer.failover(server, rows.firstServer[row], address, false, this.#engine.now());
     if (next >= 0) this.#servers.settled(next);
     return next;
@@ -584,7 +583,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     if (socket === NONE) return;
     this.#state.meters.sessionEnded(rows.server[row], ending, this.#engine.now() - rows.sinceMs[row]);
     this.#servers.leave(rows.server[row]);
-    this.#owner[socket] = NONE;
+    this.#owners.clear(socket);
     rows.serverSocket[row] = NONE;
     rows.server[row] = NONE;
     this.#engine.close(socket);
@@ -617,21 +616,6 @@ export class UdpProxy implements DatagramHandler, Orders {
       this.#sessions.waitingSinceMs[row] = now;
       this.#wheel.arm(2 * row + 1, now + this.#expectMs);
     }
-  }
-
-  /** The client's address in a scratch array that the next call overwrites. */
-  #loadAddress(row: number): Int32Array {
-    for (let i = 0; i < 4; i++) this.#address[i] = this.#rows.peer[row * 4 + i];
-    return this.#address;
-  }
-
-  #own(socket: number, row: number): void {
-    if (socket >= this.#owner.length) {
-      const grown = new Int32Array(2 ** Math.ceil(Math.log2(socket + 1))).fill(NONE);
-      grown.set(this.#owner);
-      this.#owner = grown;
-    }
-    this.#owner[socket] = row;
   }
 
   /** Does what the main thread has written, all of it. */
@@ -667,7 +651,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   #reviewSessions(): void {
     for (let row = 0; row < this.#rows.highWater; row++) {
       if (!this.#sessions.isOpen(row)) continue;
-      const isDenied = !this.#balancer.admits(this.#loadAddress(row), false);
+      const isDenied = !this.#balancer.admits(this.#rows.address(row), false);
       if (isDenied !== (this.#rows.server[row] === ABUSE_SLOT)) this.#finish(row, 'denied');
       else this.#checkSilence(row);
     }
