@@ -44,7 +44,8 @@ import {
   wordsOf,
 } from '../weblog/record.js';
 import { encodeTlsFacts, type TlsFacts } from '../weblog/tls-facts.js';
-import { type ConnectionTable, FROM_UNIX } from './connection-table.js';
+import { FROM_UNIX } from './connection-flag.js';
+import type { ConnectionTable } from './connection-table.js';
 import { isRequestLine, mayBeginRequest, statusOf } from './first-line.js';
 import { PenlogdLine } from './penlogd-line.js';
 

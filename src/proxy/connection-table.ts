@@ -6,6 +6,7 @@
  * lowest number first, so memory follows the peak number of connections.
  */
 import { MAX_CONNECTIONS, NONE } from '../core/configuration.js';
+import { FROM_UNIX } from './connection-flag.js';
 
 /** 0, 1 and 2 are what C Pen's `connection N` calls them. */
 export const STATE = {
@@ -43,9 +44,6 @@ const COLUMNS = {
   lastUnsent: Float64Array,
 } as const;
 
-/** A bit of `flags` beside the relay's: the client came over a Unix socket and has no address. */
-export const FROM_UNIX = 4;
-
 export type ConnectionMemory = Readonly<Record<keyof typeof COLUMNS | 'peer' | 'totals', SharedArrayBuffer>>;
 
 const HIGH_WATER = 0;
@@ -53,7 +51,7 @@ const IDLERS = 1;
 
 export class ConnectionTable {
   readonly state: Uint8Array;
-  /** FROM_UNIX, and bits of the relay (relay.ts) and the proxy (tcp-proxy.ts). */
+  /** The bits of connection-flag.ts. */
   readonly flags: Uint16Array;
   /** The client's address, four words a connection. */
   readonly peer: Int32Array;

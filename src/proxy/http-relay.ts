@@ -13,9 +13,10 @@ import { type Meters, REFUSAL } from '../core/meters.js';
 import type { Engine } from '../engine/engine.js';
 import { FIELD } from '../wire/http/field-names.js';
 import { type Forwarding, MAX_ADDED, putForwarding } from '../wire/http/forwarding.js';
+import { UP_ENDED } from './connection-flag.js';
 import type { ConnectionTable } from './connection-table.js';
 import { HttpStream } from './http-stream.js';
-import { RELAY_BROKEN, RELAY_GOES_ON, RELAY_OVER, RELAY_REFUSED, type Relay, UP_ENDED } from './relay.js';
+import { RELAY_BROKEN, RELAY_GOES_ON, RELAY_OVER, RELAY_REFUSED, type Relay } from './relay.js';
 
 /** The longest head: it and what is added fit every engine's buffers (16 kB). */
 export const MAX_HEAD = 15_360;

@@ -13,16 +13,10 @@
 import type { ClientTable } from '../core/client-table.js';
 import type { ServerState } from '../core/server-state.js';
 import type { Engine } from '../engine/engine.js';
+import { DOWN_ENDED, SERVER_FIRST, UP_ENDED, UP_REFUSED } from './connection-flag.js';
 import type { ConnectionTable } from './connection-table.js';
 
-/** Bits of a connection's `flags`. "Up" is client to server, "down" server to client. */
-export const UP_ENDED = 1;
-export const DOWN_ENDED = 2;
 const BOTH_ENDED = UP_ENDED | DOWN_ENDED;
-/** The server was the first to end. */
-export const SERVER_FIRST = 1024;
-/** With UP_ENDED: it was the server that would hear no more. */
-const UP_REFUSED = 8;
 
 /** What becomes of the pair after an event. */
 export const RELAY_GOES_ON = 0;

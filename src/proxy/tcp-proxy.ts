@@ -27,8 +27,20 @@ import type { TlsHandler, TlsKeys, TlsLayer } from '../tls/tls-layer.js';
 import { LogRing } from '../weblog/log-ring.js';
 import type { Ending } from '../weblog/record.js';
 import { causeOf, isOurFault, isShortage } from './connect-error.js';
+import {
+  AS_CLIENT,
+  AS_CLIENT_PORT,
+  DOWN_ENDED,
+  FROM_UNIX,
+  HTTP,
+  INTRODUCING,
+  OPENED,
+  SECURED,
+  SERVER_FIRST,
+  UP_ENDED,
+} from './connection-flag.js';
 import { ConnectionLog } from './connection-log.js';
-import { ConnectionTable, FROM_UNIX, STATE } from './connection-table.js';
+import { ConnectionTable, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
 import { endingClass } from './ending-class.js';
 import { FirstBytes, HEAR_ON, HEARD } from './first-bytes.js';
@@ -39,7 +51,7 @@ import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
 import { OwnerTable } from './owner-table.js';
 import { refusalAnswer } from './refusal-answer.js';
-import { DOWN_ENDED, RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED, Relay, SERVER_FIRST, UP_ENDED } from './relay.js';
+import { RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED, Relay } from './relay.js';
 import { type ServerGroup, ServerGroups } from './server-groups.js';
 import { peerOf, TlsLog } from './tls-peer.js';
 import { REFUSED, Transparency } from './transparency.js';
@@ -48,17 +60,6 @@ import { WaitingLine } from './waiting-line.js';
 /** Deadlines are in seconds, so a tenth of one is close enough. */
 const TICK_MS = 100;
 const FIRST_TIMERS = 1024;
-/** Bits of a connection's `flags`: its connection to the server comes from the client's address, and from its port. */
-const AS_CLIENT = 16;
-const AS_CLIENT_PORT = 32;
-/** Relayed by HttpRelay. */
-const HTTP = 64;
-/** Has been heard before a server was chosen, or has what it said still to be passed on (FirstBytes). */
-const OPENED = 128;
-/** Something of ours is on its way to the server before anything of the client's. */
-const INTRODUCING = 256;
-/** The client's TLS handshake is done. */
-const SECURED = 512;
 /** Waiting connections that are tried a turn. */
 const WAITING_TRIES = 32;
 /** How long to wait when the system was out of descriptors or memory and nothing of ours has been closed. */
