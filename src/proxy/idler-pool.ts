@@ -8,9 +8,11 @@ import { formatEndpoint } from '../core/address.js';
 import type { Balancer } from '../core/balancer.js';
 import { EMERGENCY_SLOT, emptySlot, NONE, type ServerSpec } from '../core/configuration.js';
 import type { ServerTable } from '../core/server-table.js';
+import type { TimerWheel } from '../core/timer-wheel.js';
 import type { Engine } from '../engine/engine.js';
 import { causeOf } from './connect-error.js';
 import { type ConnectionTable, STATE } from './connection-table.js';
+import type { OwnerTable } from './owner-table.js';
 import { sourceFor } from './source.js';
 
 /** After a server refused or dropped one, the pool rests that long, so that it never becomes a connect storm. */
@@ -31,6 +33,8 @@ export class IdlerPool {
   #retryAt = Infinity;
   readonly #engine: Engine;
   readonly #table: ConnectionTable;
+  readonly #owners: OwnerTable;
+  readonly #wheel: TimerWheel;
   readonly #servers: ServerTable;
   readonly #balancer: Balancer;
   readonly #ready: number[] = [];
@@ -39,9 +43,18 @@ export class IdlerPool {
   readonly #specs = new Map<number, ServerSpec>();
   #connecting = 0;
 
-  constructor(engine: Engine, table: ConnectionTable, servers: ServerTable, balancer: Balancer) {
+  constructor(
+    engine: Engine,
+    table: ConnectionTable,
+    owners: OwnerTable,
+    wheel: TimerWheel,
+    servers: ServerTable,
+    balancer: Balancer,
+  ) {
     this.#engine = engine;
     this.#table = table;
+    this.#owners = owners;
+    this.#wheel = wheel;
     this.#servers = servers;
     this.#balancer = balancer;
   }
@@ -51,8 +64,9 @@ export class IdlerPool {
     return this.wanted > 0 ? this.#retryAt : Infinity;
   }
 
-  /** Begins as many connects as are missing; `begun` is told each socket and its row. */
-  fill(nowMs: number, begun: (socket: number, row: number) => void): void {
+  /** Begins as many connects as are missing. */
+  fill(nowMs: number): void {
+    if (this.wanted === 0) return;
     if (nowMs < this.#retryAt && this.#retryAt !== Infinity) return;
     this.#retryAt = Infinity;
     const missing = this.wanted - this.#ready.length - this.#connecting;
@@ -78,36 +92,50 @@ export class IdlerPool {
       this.#table.server[row] = server;
       this.#table.serverSocket[row] = socket;
       this.#specs.set(row, spec);
-      begun(socket, row);
+      this.#owners.set(socket, row);
+      this.#wheel.arm(row, nowMs + this.#servers.settings.connectTimeoutSec * 1000);
     }
   }
 
-  /** The connect of a row has ended; after a failure the caller drops the row. */
+  /** The connect of a row has ended (reaching -> idler or free). */
   connected(row: number, result: number, nowMs: number): void {
     const server = this.#table.server[row];
+    this.#wheel.cancel(row);
     this.#settle(row);
     if (result < 0) {
       this.#servers.state.meters.connectFailed(server, causeOf(result), -result, nowMs);
       this.#servers.failed(server, nowMs);
+      this.drop(row, nowMs);
       return;
     }
     this.#servers.succeeded(server, nowMs);
     this.#ready.push(row);
     this.#table.idlers = this.#ready.length;
     this.#engine.receive(this.#table.serverSocket[row]);
+    this.dropUnwanted(nowMs);
   }
 
-  /** Keeps what the server said; false if it hung up and the row is to be dropped. */
-  received(row: number, buffer: number, length: number): boolean {
-    if (length <= 0) return false;
-    this.#early.set(row, { buffer, length });
-    return true;
+  /** Keeps what the server said, or lets go of one that has hung up. */
+  received(row: number, buffer: number, length: number, nowMs: number): void {
+    if (length > 0) this.#early.set(row, { buffer, length });
+    else this.drop(row, nowMs);
   }
 
-  /** A ready row beyond what is wanted, or to a server that is not in its slot any more or drains; NONE if there is none. */
-  unwanted(): number {
-    if (this.#ready.length > this.wanted) return this.#ready[this.wanted];
-    return this.#ready.find((row) => !this.#isCurrent(row)) ?? NONE;
+  /** Lets go those that are too many, or whose slot holds another server now. */
+  dropUnwanted(nowMs: number): void {
+    for (let row = this.#unwanted(); row !== NONE; row = this.#unwanted()) this.drop(row, nowMs);
+  }
+
+  /** Ends a row that is reached for or ready (-> free). */
+  drop(row: number, nowMs: number): void {
+    const server = this.#table.server[row];
+    const socket = this.#table.serverSocket[row];
+    this.#wheel.cancel(row);
+    this.#forget(row, nowMs);
+    this.#servers.leave(server);
+    this.#owners.clear(socket);
+    this.#engine.close(socket, false);
+    this.#table.release(row);
   }
 
   /** A ready row to any of `servers` that serves this client, no longer the pool's; NONE if there is none. */
@@ -140,8 +168,13 @@ export class IdlerPool {
     return early;
   }
 
-  /** Forgets a row that is being closed. */
-  forget(row: number, nowMs: number): void {
+  /** A ready row beyond what is wanted, or to a server that is not in its slot any more or drains; NONE if there is none. */
+  #unwanted(): number {
+    if (this.#ready.length > this.wanted) return this.#ready[this.wanted];
+    return this.#ready.find((row) => !this.#isCurrent(row)) ?? NONE;
+  }
+
+  #forget(row: number, nowMs: number): void {
     if (this.#table.state[row] === STATE.reaching) this.#settle(row);
     const at = this.#ready.indexOf(row);
     if (at >= 0) this.#ready.splice(at, 1);

@@ -135,7 +135,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#http = new HttpRelay(engine, this.#table, this.#relay, this.#state.meters, this.#watchHead);
     this.#firstBytes = new FirstBytes(engine, this.#state.meters);
     this.#introductions = new Introductions(engine);
-    this.#idlers = new IdlerPool(engine, this.#table, this.#servers, this.#balancer);
+    this.#idlers = new IdlerPool(engine, this.#table, this.#owners, this.#wheel, this.#servers, this.#balancer);
     this.configure(this.#mail.configuration);
   }
 
@@ -226,10 +226,7 @@ export class TcpProxy implements TlsHandler, Orders {
   #reached(connection: number, result: number): void {
     const state = this.#table.state[connection];
     if (state === STATE.reaching) {
-      this.#wheel.cancel(connection);
       this.#idlers.connected(connection, result, this.#engine.now());
-      if (result < 0) this.#dropIdler(connection);
-      else this.#dropIdlers();
       return;
     }
     this.#wheel.cancel(connection);
@@ -248,7 +245,7 @@ export class TcpProxy implements TlsHandler, Orders {
     } else if (state === STATE.dummy) {
       this.#answerDummy(connection, socket, buffer, length);
     } else if (state === STATE.idler) {
-      if (!this.#idlers.received(connection, buffer, length)) this.#dropIdler(connection);
+      this.#idlers.received(connection, buffer, length, this.#engine.now());
     } else {
       if (buffer >= 0) this.#engine.release(buffer);
       if (state !== STATE.refusing) return;
@@ -320,7 +317,7 @@ export class TcpProxy implements TlsHandler, Orders {
     if (this.#mail.hasCome()) this.readMail();
     if (this.#mayAdmit && this.#retryAt === Infinity) this.#admitWaiting();
     this.#grant();
-    if (this.#idlers.wanted > 0) this.#idlers.fill(nowMs, this.#beginIdler);
+    this.#idlers.fill(nowMs);
     const wakeAt = Math.min(this.#wheel.nextDeadline(), this.#retryAt, this.#idlers.wakeAt());
     if (wakeAt !== this.#wakeAt) {
       this.#wakeAt = wakeAt;
@@ -689,27 +686,6 @@ export class TcpProxy implements TlsHandler, Orders {
     }
   }
 
-  readonly #beginIdler = (socket: number, idler: number): void => {
-    this.#owners.set(socket, idler);
-    this.#wheel.arm(idler, this.#engine.now() + this.#settings.connectTimeoutSec * 1000);
-  };
-
-  /** Lets go those that are too many, or whose slot holds another server now. */
-  #dropIdlers(): void {
-    for (let idler = this.#idlers.unwanted(); idler !== NONE; idler = this.#idlers.unwanted()) this.#dropIdler(idler);
-  }
-
-  #dropIdler(idler: number): void {
-    const server = this.#table.server[idler];
-    const socket = this.#table.serverSocket[idler];
-    this.#wheel.cancel(idler);
-    this.#idlers.forget(idler, this.#engine.now());
-    this.#servers.leave(server);
-    this.#owners.clear(socket);
-    this.#engine.close(socket, false);
-    this.#table.release(idler);
-  }
-
   #dropServerSocket(connection: number, reset = false): void {
     const socket = this.#table.serverSocket[connection];
     if (socket === NONE) return;
@@ -873,7 +849,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#log.configure(settings, this.#engine.now());
     // Each worker keeps its share of them.
     this.#idlers.wanted = Math.floor((this.#idlersMax() + this.#threads - 1 - this.#place) / this.#threads);
-    this.#dropIdlers();
+    this.#idlers.dropUnwanted(this.#engine.now());
     this.#relay.endsAtOnce =
       (settings.fastClose === 'up' || settings.fastClose === 'both' ? DOWN_ENDED : 0) |
       (settings.fastClose === 'down' || settings.fastClose === 'both' ? UP_ENDED : 0);
@@ -895,7 +871,7 @@ export class TcpProxy implements TlsHandler, Orders {
 
   closeByHand(connection: number): void {
     const state = this.#table.state[connection];
-    if (state === STATE.idler || state === STATE.reaching) this.#dropIdler(connection);
+    if (state === STATE.idler || state === STATE.reaching) this.#idlers.drop(connection, this.#engine.now());
     else if (state !== STATE.free) this.#finish(connection, false, 'ordered');
   }
 
