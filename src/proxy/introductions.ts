@@ -2,14 +2,18 @@
 import { Acl } from '../core/acl.js';
 import { type Endpoint, type IpWords, isV4 } from '../core/address.js';
 import { type Configuration, defaultSettings, NONE, type ProxyVersion, type Settings } from '../core/configuration.js';
+import { ERRNO } from '../sys/errno.js';
 import type { TlsLayer } from '../tls/tls-layer.js';
 import { Forwarding } from '../wire/http/forwarding.js';
 import { encodeV1, encodeV2 } from '../wire/proxy-protocol/encode.js';
 import { type ProxyHeader, withoutAddresses } from '../wire/proxy-protocol/header.js';
 import { cameOverTls, tlsTlvs, tlvsToPassOn } from '../wire/proxy-protocol/tlv.js';
+import { SECURED } from './connection-flag.js';
+import type { ConnectionTable } from './connection-table.js';
+import type { FirstBytes } from './first-bytes.js';
 
 /** What is known of a client. */
-export interface Learnt {
+interface Learnt {
   /** undefined: it came over a Unix socket. */
   readonly address: ArrayLike<number> | undefined;
   readonly port: number;
@@ -23,11 +27,15 @@ export interface Learnt {
 
 export class Introductions {
   readonly #engine: TlsLayer;
+  readonly #table: ConnectionTable;
+  readonly #firstBytes: FirstBytes;
   #settings: Settings = defaultSettings;
   #trusted: Acl | undefined;
 
-  constructor(engine: TlsLayer) {
+  constructor(engine: TlsLayer, table: ConnectionTable, firstBytes: FirstBytes) {
     this.#engine = engine;
+    this.#table = table;
+    this.#firstBytes = firstBytes;
   }
 
   configure({ settings, acls }: Configuration): void {
@@ -35,7 +43,9 @@ export class Introductions {
     this.#trusted = settings.httpTrust === NONE ? undefined : new Acl(acls[settings.httpTrust]);
   }
 
-  forwarding({ address, socket, header, isSecured }: Learnt): Forwarding {
+  /** What is to be said of the connection's client in each of its requests. */
+  forwarding(connection: number): Forwarding {
+    const { address, socket, header, isSecured } = this.#learnt(connection);
     const trusted = this.#trusted;
     return new Forwarding({
       address,
@@ -46,12 +56,25 @@ export class Introductions {
     });
   }
 
-  /** Writes the header into `target` and returns its length. */
-  writeHeader(target: Uint8Array, version: ProxyVersion, learnt: Learnt): number {
-    const header = this.#headerFor(learnt);
+  /** Sends the connection's server a PROXY header: 1 = done, 0 = `sent` will tell, else -errno. */
+  sendHeader(connection: number, version: ProxyVersion): number {
+    const buffer = this.#engine.acquire();
+    if (buffer < 0) return -ERRNO.ENOBUFS;
+    const header = this.#headerFor(this.#learnt(connection));
     const bytes = version === 'v1' ? encodeV1(header) : encodeV2(header);
-    target.set(bytes);
-    return bytes.length;
+    this.#engine.bytes(buffer).set(bytes);
+    return this.#engine.send(this.#table.serverSocket[connection], buffer, bytes.length) ? 1 : 0;
+  }
+
+  #learnt(connection: number): Learnt {
+    const table = this.#table;
+    return {
+      address: table.isUnix(connection) ? undefined : table.address(connection),
+      port: table.peerPort[connection],
+      socket: table.clientSocket[connection],
+      header: this.#firstBytes.get(connection)?.header,
+      isSecured: (table.flags[connection] & SECURED) !== 0,
+    };
   }
 
   #headerFor({ address, port, socket, header, isSecured }: Learnt): ProxyHeader {

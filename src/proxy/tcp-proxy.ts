@@ -9,15 +9,7 @@ import { Acl } from '../core/acl.js';
 import type { Endpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
-import {
-  ABUSE_SLOT,
-  type Configuration,
-  EMERGENCY_SLOT,
-  LATER,
-  NONE,
-  type ProxyVersion,
-  type Settings,
-} from '../core/configuration.js';
+import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, LATER, NONE, type Settings } from '../core/configuration.js';
 import { REFUSAL } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
@@ -46,7 +38,7 @@ import { endingClass } from './ending-class.js';
 import { FirstBytes, HEAR_ON, HEARD } from './first-bytes.js';
 import { HttpRelay } from './http-relay.js';
 import { IdlerPool } from './idler-pool.js';
-import { Introductions, type Learnt } from './introductions.js';
+import { Introductions } from './introductions.js';
 import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
 import { OwnerTable } from './owner-table.js';
@@ -134,7 +126,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#relay = new Relay(engine, this.#table, this.#state, this.#clients);
     this.#http = new HttpRelay(engine, this.#table, this.#relay, this.#state.meters, this.#watchHead);
     this.#firstBytes = new FirstBytes(engine, this.#state.meters);
-    this.#introductions = new Introductions(engine);
+    this.#introductions = new Introductions(engine, this.#table, this.#firstBytes);
     this.#idlers = new IdlerPool(engine, this.#table, this.#owners, this.#wheel, this.#servers, this.#balancer);
     this.configure(this.#mail.configuration);
   }
@@ -189,7 +181,7 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#reached(connection, result);
     } else if (spec.proxy !== 'off' && this.#table.state[connection] === STATE.connecting) {
       // Before TLS, as everybody expects it who takes both (`#introduced` goes on).
-      const sent = this.#introduce(connection, spec.proxy);
+      const sent = this.#introductions.sendHeader(connection, spec.proxy);
       if (sent < 0) this.#reached(connection, sent);
       else if (sent > 0) this.#secureServer(connection);
     } else {
@@ -527,7 +519,7 @@ export class TcpProxy implements TlsHandler, Orders {
     if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, this.#engine.now());
     if (settings.http) {
       this.#table.flags[connection] |= HTTP;
-      this.#http.begin(connection, this.#introductions.forwarding(this.#learnt(connection)));
+      this.#http.begin(connection, this.#introductions.forwarding(connection));
     }
     if (this.#log.isOn) this.#log.reached(connection, this.#servers.spec(server).endpoint, this.#engine.now());
   }
@@ -589,18 +581,10 @@ export class TcpProxy implements TlsHandler, Orders {
   #open(connection: number): void {
     const { proxy, tls } = this.#servers.spec(this.#table.server[connection]);
     // To a server that speaks TLS it has gone before.
-    const sent = proxy === 'off' || tls !== 'off' ? 1 : this.#introduce(connection, proxy);
+    const sent = proxy === 'off' || tls !== 'off' ? 1 : this.#introductions.sendHeader(connection, proxy);
     if (sent < 0) this.#finish(connection, true, 'shortage');
     else if (sent === 0) this.#table.flags[connection] |= INTRODUCING;
     else this.#passOpening(connection);
-  }
-
-  /** Sends the server our PROXY header: 1 = done, 0 = `sent` will tell, else -errno. */
-  #introduce(connection: number, version: ProxyVersion): number {
-    const buffer = this.#engine.acquire();
-    if (buffer < 0) return -ERRNO.ENOBUFS;
-    const length = this.#introductions.writeHeader(this.#engine.bytes(buffer), version, this.#learnt(connection));
-    return this.#engine.send(this.#table.serverSocket[connection], buffer, length) ? 1 : 0;
   }
 
   /** Our PROXY header has been sent, or could not be. */
@@ -623,17 +607,6 @@ export class TcpProxy implements TlsHandler, Orders {
     } else {
       this.#relayReceived(connection, socket, opening.buffer, opening.length);
     }
-  }
-
-  /** What is known of the client beside its address. */
-  #learnt(connection: number): Learnt {
-    return {
-      address: this.#table.isUnix(connection) ? undefined : this.#table.address(connection),
-      port: this.#table.peerPort[connection],
-      socket: this.#table.clientSocket[connection],
-      header: this.#firstBytes.get(connection)?.header,
-      isSecured: (this.#table.flags[connection] & SECURED) !== 0,
-    };
   }
 
   /** The client is told why, with nobody else left to be told (relaying -> refusing). */
