@@ -18,6 +18,7 @@ import { ERRNO } from '../sys/errno.js';
 import type { TlsHandler, TlsKeys, TlsLayer } from '../tls/tls-layer.js';
 import { LogRing } from '../weblog/log-ring.js';
 import type { Ending } from '../weblog/record.js';
+import { Admission } from './admission.js';
 import { causeOf, isOurFault, isShortage } from './connect-error.js';
 import {
   AS_CLIENT,
@@ -47,20 +48,17 @@ import { RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED, Relay } from './relay.js';
 import { type ServerGroup, ServerGroups } from './server-groups.js';
 import { peerOf, TlsLog } from './tls-peer.js';
 import { REFUSED, Transparency } from './transparency.js';
-import { WaitingLine } from './waiting-line.js';
 
 /** Deadlines are in seconds, so a tenth of one is close enough. */
 const TICK_MS = 100;
 const FIRST_TIMERS = 1024;
-/** Waiting connections that are tried a turn. */
-const WAITING_TRIES = 32;
-/** How long to wait when the system was out of descriptors or memory and nothing of ours has been closed. */
-const RETRY_MS = 100;
 /** How long a client that is refused may go on talking: closing at once would reset it and lose the answer. */
 const LINGER_MS = 2000;
 
 export class TcpProxy implements TlsHandler, Orders {
+  readonly #start: WorkerStart;
   #engine!: TlsLayer;
+  #admission!: Admission;
   readonly #keys: TlsKeys;
   #relay!: Relay;
   #idlers!: IdlerPool;
@@ -79,21 +77,9 @@ export class TcpProxy implements TlsHandler, Orders {
   readonly #log: ConnectionLog;
   #wheel!: TimerWheel;
   readonly #mail: Mail;
-  readonly #shortage: Int32Array;
   readonly #threads: number;
-  readonly #place: number;
-  readonly #capacity: number;
   #settings: Settings;
   readonly #owners = new OwnerTable();
-  #listener = NONE;
-  #nextListener = NONE;
-  /** Grants given to the listener and not used yet. */
-  #granted = 0;
-  /** Accepted connections without a place. */
-  readonly #waiting = new WaitingLine();
-  /** Something has changed that those who wait may have waited for. */
-  #mayAdmit = false;
-  #retryAt = Infinity;
   /** `idle_timeout` as the hot path wants it: V8 calls a private getter by way of the runtime. */
   #idleTimeoutMs = 0;
   #handshakeMs = 0;
@@ -112,17 +98,16 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#log = new ConnectionLog(new LogRing(start.log), this.#table, false);
     this.#mail = new Mail(start, post);
     this.#tlsLog = new TlsLog(this.#table, post);
-    this.#shortage = new Int32Array(start.shortage);
     this.#threads = start.threads;
-    this.#place = start.place;
-    this.#capacity = start.connectionCapacity;
     this.#settings = start.configuration.settings;
+    this.#start = start;
   }
 
   /** To be called once, before the engine runs. */
   attach(engine: TlsLayer): void {
     this.#engine = engine;
     this.#wheel = new TimerWheel(FIRST_TIMERS, TICK_MS, engine.now());
+    this.#admission = new Admission(this.#start, engine, this.#table, this.#state, this.#post);
     this.#relay = new Relay(engine, this.#table, this.#state, this.#clients);
     this.#http = new HttpRelay(engine, this.#table, this.#relay, this.#state.meters, this.#watchHead);
     this.#firstBytes = new FirstBytes(engine, this.#state.meters);
@@ -132,17 +117,7 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   listening(listener: number, result: number): void {
-    if (listener !== this.#nextListener) return;
-    this.#nextListener = NONE;
-    if (result < 0) {
-      this.#post.send({ type: 'listenFailed', errno: -result });
-      return;
-    }
-    if (this.#listener !== NONE) this.#engine.closeListener(this.#listener);
-    this.#listener = listener;
-    this.#granted = 0;
-    this.#grant();
-    this.#post.send({ type: 'listening', endpoint: this.#engine.boundTo(listener) });
+    this.#admission.listening(listener, result);
   }
 
   accepted(_listener: number, socket: number): void {
@@ -150,11 +125,11 @@ export class TcpProxy implements TlsHandler, Orders {
     const { meters } = this.#state;
     if (socket < 0) {
       meters.acceptFailed();
-      this.#retryLater();
+      this.#admission.retryLater();
       return;
     }
     meters.accepted();
-    this.#granted--;
+    this.#admission.accepted();
     const connection = this.#table.allocate(STATE.waiting);
     if (connection === NONE) {
       meters.refused(REFUSAL.full);
@@ -169,12 +144,12 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#table.peerPort[connection] = peer.port;
     if (peer.isUnix) this.#table.flags[connection] = FROM_UNIX;
     if (this.#log.isOn) this.#log.opened(connection, this.#engine.now());
-    if (this.#waiting.length > 0 || !this.#state.tryTakeConnection(this.#limit())) this.#waiting.push(connection);
-    else this.#admit(connection);
+    if (this.#admission.tryEnter()) this.#admit(connection);
+    else this.#admission.wait(connection);
   }
 
   connected(socket: number, result: number): void {
-    this.#mayAdmit = true;
+    this.#admission.mayAdmit = true;
     const connection = this.#owners.of(socket);
     const spec = this.#servers.spec(this.#table.server[connection]);
     if (result < 0 || spec.tls === 'off') {
@@ -200,7 +175,7 @@ export class TcpProxy implements TlsHandler, Orders {
     const state = this.#table.state[connection];
     if (result < 0) this.#tlsLog.failed(connection, state === STATE.securing, this.#engine.tlsFailure(socket));
     if (state !== STATE.securing) {
-      this.#mayAdmit = true;
+      this.#admission.mayAdmit = true;
       this.#reached(connection, result);
     } else if (result < 0) {
       this.#state.meters.refused(REFUSAL.no_tls);
@@ -298,22 +273,24 @@ export class TcpProxy implements TlsHandler, Orders {
   timer(nowMs: number): void {
     this.#wakeAt = Infinity;
     this.#wheel.expire(nowMs, this.#expired);
-    if (nowMs >= this.#retryAt) {
-      this.#retryAt = Infinity;
-      this.#mayAdmit = true;
-      if (this.#listener !== NONE) this.#engine.grantAccept(this.#listener, 0, this.#settings.acceptBatch);
-    }
+    this.#admission.timer(nowMs);
   }
 
   turn(nowMs: number): void {
     if (this.#mail.hasCome()) this.readMail();
-    if (this.#mayAdmit && this.#retryAt === Infinity) this.#admitWaiting();
-    this.#grant();
+    if (this.#admission.beginTurn()) this.#admitWaiting();
+    this.#admission.grant();
     this.#idlers.fill(nowMs);
-    const wakeAt = Math.min(this.#wheel.nextDeadline(), this.#retryAt, this.#idlers.wakeAt());
+    const wakeAt = Math.min(this.#wheel.nextDeadline(), this.#admission.wakeAt(), this.#idlers.wakeAt());
     if (wakeAt !== this.#wakeAt) {
       this.#wakeAt = wakeAt;
       this.#engine.wakeAt(wakeAt);
+    }
+  }
+
+  #admitWaiting(): void {
+    for (let connection = this.#admission.next(); connection !== NONE; connection = this.#admission.next()) {
+      this.#admit(connection);
     }
   }
 
@@ -414,14 +391,14 @@ export class TcpProxy implements TlsHandler, Orders {
   #wait(connection: number): void {
     this.#table.server[connection] = NONE;
     this.#table.state[connection] = STATE.waiting;
-    this.#releasePlace();
-    this.#waiting.push(connection);
+    this.#admission.leave();
+    this.#admission.wait(connection);
   }
 
   /** Servers are busy connecting. Where it is other workers that wait for them, nobody tells when they have ended. */
   #waitForConnects(connection: number): void {
     this.#wait(connection);
-    if (this.#threads > 1) this.#retryLater();
+    if (this.#threads > 1) this.#admission.retryLater();
   }
 
   /** A place at `server` has been taken for it (-> connecting, or relaying where a connection was kept ready). */
@@ -487,7 +464,7 @@ export class TcpProxy implements TlsHandler, Orders {
     if (isShortage(result)) {
       // Not the server's fault: the connection waits until there is a descriptor, or room in a Unix server's queue.
       this.#wait(connection);
-      this.#retryLater();
+      this.#admission.retryLater();
       return;
     }
     // A shortage on this host (ports, buffers, routes of our own address) says nothing about the server.
@@ -645,7 +622,7 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#engine.close(clientSocket, reset);
     }
     this.#table.release(connection);
-    if (state !== STATE.waiting) this.#releasePlace();
+    if (state !== STATE.waiting) this.#admission.leave();
   }
 
   #leaveServer(connection: number, how: Ending): void {
@@ -665,61 +642,6 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#owners.clear(socket);
     this.#table.serverSocket[connection] = NONE;
     this.#engine.close(socket, reset);
-  }
-
-  #releasePlace(): void {
-    this.#mayAdmit = true;
-    this.#state.releaseConnection();
-    if (this.#threads > 1 && Atomics.exchange(this.#shortage, 0, 0) !== 0) this.#post.send({ type: 'placesFree' });
-  }
-
-  /**
-   * Places for those who wait, in the order they came. A turn tries only so many, because one may have to wait again,
-   * and the next one need not: it may be permitted elsewhere.
-   */
-  #admitWaiting(): void {
-    const line = this.#waiting;
-    this.#mayAdmit = false;
-    for (let tries = 0; tries < WAITING_TRIES && line.length > 0; tries++) {
-      const connection = line.first;
-      // Closed meanwhile (`close N`), or a row that has been used again.
-      const gone = this.#table.state[connection] !== STATE.waiting;
-      if (!gone && (this.#retryAt !== Infinity || !this.#state.tryTakeConnection(this.#limit()))) break;
-      line.leave();
-      if (!gone) this.#admit(connection);
-    }
-  }
-
-  /**
-   * Lets the engine accept as many as there are places for: the rest waits in the kernel's queue. Of the places that
-   * are left each worker grants its share, so that together they accept hardly more than can be served.
-   */
-  #grant(): void {
-    if (this.#listener === NONE) return;
-    const left = this.#limit() - this.#state.connectionsInUse();
-    const places = Math.ceil(left / this.#threads) - this.#granted - this.#waiting.length;
-    if (places > 0) {
-      this.#granted += places;
-      this.#engine.grantAccept(this.#listener, places, this.#settings.acceptBatch);
-    } else if (this.#threads > 1 && (this.#granted === 0 || this.#waiting.length > 0) && this.#shortage[0] === 0) {
-      Atomics.store(this.#shortage, 0, 1);
-      // A place given back just before that was not announced to us.
-      if (this.#state.connectionsInUse() < this.#limit()) this.#retryLater();
-    }
-  }
-
-  #limit(): number {
-    return Math.min(this.#settings.connectionsMax, this.#capacity - Math.ceil(this.#idlersMax() / 2));
-  }
-
-  /** Kept connections need descriptors too: at most half of those that there are. None can have a client's address. */
-  #idlersMax(): number {
-    if (this.#settings.transparent !== 'off') return 0;
-    return Math.min(this.#settings.idlers, this.#capacity);
-  }
-
-  #retryLater(): void {
-    if (this.#retryAt === Infinity) this.#retryAt = this.#engine.now() + RETRY_MS;
   }
 
   readonly #expired = (connection: number): void => {
@@ -801,7 +723,7 @@ export class TcpProxy implements TlsHandler, Orders {
 
   /** Does what the main thread has written, all of it. */
   readMail(): void {
-    this.#mayAdmit = true;
+    this.#admission.mayAdmit = true;
     this.#mail.read(this);
   }
 
@@ -810,6 +732,7 @@ export class TcpProxy implements TlsHandler, Orders {
     const { settings } = configuration;
     this.#settings = settings;
     this.#idleTimeoutMs = settings.idleTimeoutSec * 1000;
+    this.#admission.configure(settings);
     this.#balancer.configure(configuration);
     this.#transparency.configure(settings);
     this.#groups.configure(configuration);
@@ -820,8 +743,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#keys.configure(configuration.tls, configuration.tickets);
     this.#handshakeMs = (configuration.tls?.handshakeSec ?? 0) * 1000;
     this.#log.configure(settings, this.#engine.now());
-    // Each worker keeps its share of them.
-    this.#idlers.wanted = Math.floor((this.#idlersMax() + this.#threads - 1 - this.#place) / this.#threads);
+    this.#idlers.wanted = this.#admission.idlerShare;
     this.#idlers.dropUnwanted(this.#engine.now());
     this.#relay.endsAtOnce =
       (settings.fastClose === 'up' || settings.fastClose === 'both' ? DOWN_ENDED : 0) |
@@ -836,10 +758,7 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   listen(endpoint: Endpoint, descriptor: number | undefined): void {
-    this.#nextListener =
-      descriptor === undefined
-        ? this.#engine.listen(endpoint, this.#settings.listenBacklog)
-        : this.#engine.adopt(descriptor, endpoint);
+    this.#admission.listen(endpoint, descriptor);
   }
 
   closeByHand(connection: number): void {
@@ -853,8 +772,7 @@ export class TcpProxy implements TlsHandler, Orders {
 
   stop(): void {
     for (let connection = 0; connection < this.#table.highWater; connection++) this.closeByHand(connection);
-    if (this.#listener !== NONE) this.#engine.closeListener(this.#listener);
-    this.#listener = NONE;
+    this.#admission.close();
     this.#engine.stop();
   }
 }
