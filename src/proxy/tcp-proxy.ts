@@ -38,6 +38,7 @@ import { dummyAnswer } from './dummy.js';
 import { endingClass } from './ending-class.js';
 import { FirstBytes, HEAR_ON, HEARD } from './first-bytes.js';
 import { HttpRelay } from './http-relay.js';
+import { IDLE_UNREAD, IdleWatch, IN_USE } from './idle-watch.js';
 import { IdlerPool } from './idler-pool.js';
 import { Introductions } from './introductions.js';
 import { Mail, type Orders, type Post } from './mail.js';
@@ -71,6 +72,7 @@ export class TcpProxy implements TlsHandler, Orders {
   readonly #transparency: Transparency;
   readonly #groups: ServerGroups;
   #http!: HttpRelay;
+  #idle!: IdleWatch;
   #firstBytes!: FirstBytes;
   #introductions!: Introductions;
   readonly #tlsLog: TlsLog;
@@ -80,8 +82,6 @@ export class TcpProxy implements TlsHandler, Orders {
   readonly #threads: number;
   #settings: Settings;
   readonly #owners = new OwnerTable();
-  /** `idle_timeout` as the hot path wants it: V8 calls a private getter by way of the runtime. */
-  #idleTimeoutMs = 0;
   #handshakeMs = 0;
   #wakeAt = Infinity;
 
@@ -109,7 +109,8 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#wheel = new TimerWheel(FIRST_TIMERS, TICK_MS, engine.now());
     this.#admission = new Admission(this.#start, engine, this.#table, this.#state, this.#post);
     this.#relay = new Relay(engine, this.#table, this.#state, this.#clients);
-    this.#http = new HttpRelay(engine, this.#table, this.#relay, this.#state.meters, this.#watchHead);
+    this.#idle = new IdleWatch(engine, this.#table, this.#wheel, (connection) => this.#headDeadlineMs(connection));
+    this.#http = new HttpRelay(engine, this.#table, this.#relay, this.#state.meters, this.#idle.watchHead);
     this.#firstBytes = new FirstBytes(engine, this.#state.meters);
     this.#introductions = new Introductions(engine, this.#table, this.#firstBytes);
     this.#idlers = new IdlerPool(engine, this.#table, this.#owners, this.#wheel, this.#servers, this.#balancer);
@@ -205,7 +206,7 @@ export class TcpProxy implements TlsHandler, Orders {
     const connection = this.#owners.of(socket);
     const state = this.#table.state[connection];
     if (state === STATE.relaying) {
-      if (this.#idleTimeoutMs > 0 && length > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
+      if (this.#idle.timeoutMs > 0 && length > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
       this.#relayReceived(connection, socket, buffer, length);
     } else if (state === STATE.hearing) {
       this.#heard(connection, this.#firstBytes.received(connection, buffer, length), length);
@@ -250,7 +251,7 @@ export class TcpProxy implements TlsHandler, Orders {
   sent(socket: number, result: number): void {
     const connection = this.#owners.of(socket);
     if (this.#table.state[connection] === STATE.relaying) {
-      if (this.#idleTimeoutMs > 0 && result === 0) this.#table.lastActiveMs[connection] = this.#engine.now();
+      if (this.#idle.timeoutMs > 0 && result === 0) this.#table.lastActiveMs[connection] = this.#engine.now();
       const flags = this.#table.flags[connection];
       if ((flags & INTRODUCING) !== 0 && socket === this.#table.serverSocket[connection]) {
         this.#introduced(connection, result);
@@ -314,7 +315,7 @@ export class TcpProxy implements TlsHandler, Orders {
     }
     if (settings.dummy) {
       this.#table.state[connection] = STATE.dummy;
-      if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, now);
+      this.#idle.begin(connection);
       this.#engine.receive(this.#table.clientSocket[connection]);
       return;
     }
@@ -493,7 +494,7 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#clients.addConnect(client, generation);
       if (server !== EMERGENCY_SLOT && server !== ABUSE_SLOT) this.#clients.assign(client, server, generation);
     }
-    if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, this.#engine.now());
+    this.#idle.begin(connection);
     if (settings.http) {
       this.#table.flags[connection] |= HTTP;
       this.#http.begin(connection, this.#introductions.forwarding(connection));
@@ -652,7 +653,7 @@ export class TcpProxy implements TlsHandler, Orders {
     else if (state === STATE.hearing) this.#heard(connection, this.#firstBytes.late(connection));
     else if (state === STATE.refusing) this.#finish(connection, false, 'refused');
     else if (this.#headDeadlineMs(connection) <= this.#engine.now()) this.#headIsLate(connection);
-    else if (this.#idleTimeoutMs > 0) this.#checkIdleness(connection);
+    else this.#checkIdleness(connection);
   };
 
   #tooSlow(connection: number): void {
@@ -669,44 +670,12 @@ export class TcpProxy implements TlsHandler, Orders {
   #headIsLate(connection: number): void {
     const verdict = this.#http.headIsLate(connection);
     if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, NONE, verdict);
-    else if (this.#idleTimeoutMs > 0) this.#watchIdleness(connection, this.#engine.now());
+    else this.#idle.begin(connection);
   }
 
-  /** The head of a request has begun: by then it must be whole. */
-  readonly #watchHead = (connection: number, deadlineMs: number): void => {
-    if (this.#idleTimeoutMs === 0) this.#wheel.arm(connection, deadlineMs);
-    else this.#armIdle(connection, this.#table.lastActiveMs[connection] + this.#idleTimeoutMs);
-  };
-
-  #armIdle(connection: number, deadlineMs: number): void {
-    this.#wheel.arm(connection, Math.min(deadlineMs, this.#headDeadlineMs(connection)));
-  }
-
-  /**
-   * Ends a connection that has been silent too long. A slow reader may keep a full socket buffer busy for longer than
-   * that, so what the kernel has still to deliver counts too: as long as it shrinks, the connection is in use.
-   */
   #checkIdleness(connection: number): void {
-    const now = this.#engine.now();
-    const silentSince = this.#table.lastActiveMs[connection] + this.#idleTimeoutMs;
-    const unsent = this.#unsent(connection);
-    if (silentSince > now) this.#armIdle(connection, silentSince);
-    else if (unsent !== this.#table.lastUnsent[connection]) this.#watchIdleness(connection, now);
-    else this.#finish(connection, unsent !== 0, 'idle');
-  }
-
-  #unsent(connection: number): number {
-    let bytes = 0;
-    for (const socket of [this.#table.clientSocket[connection], this.#table.serverSocket[connection]]) {
-      if (socket !== NONE) bytes += Math.max(0, this.#engine.unsentBytes(socket));
-    }
-    return bytes;
-  }
-
-  #watchIdleness(connection: number, nowMs: number): void {
-    this.#table.lastActiveMs[connection] = nowMs;
-    this.#table.lastUnsent[connection] = this.#unsent(connection);
-    this.#armIdle(connection, nowMs + this.#idleTimeoutMs);
+    const verdict = this.#idle.check(connection);
+    if (verdict !== IN_USE) this.#finish(connection, verdict === IDLE_UNREAD, 'idle');
   }
 
   #answerDummy(connection: number, socket: number, buffer: number, length: number): void {
@@ -714,7 +683,7 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#finish(connection, false, length === 0 ? 'client' : 'client_reset');
       return;
     }
-    if (this.#idleTimeoutMs > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
+    if (this.#idle.timeoutMs > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
     this.#engine.release(buffer);
     const answer = this.#engine.acquire();
     if (answer < 0) this.#finish(connection, true, 'shortage');
@@ -731,7 +700,7 @@ export class TcpProxy implements TlsHandler, Orders {
     const before = this.#settings.idleTimeoutSec;
     const { settings } = configuration;
     this.#settings = settings;
-    this.#idleTimeoutMs = settings.idleTimeoutSec * 1000;
+    this.#idle.timeoutMs = settings.idleTimeoutSec * 1000;
     this.#admission.configure(settings);
     this.#balancer.configure(configuration);
     this.#transparency.configure(settings);
@@ -749,10 +718,9 @@ export class TcpProxy implements TlsHandler, Orders {
       (settings.fastClose === 'up' || settings.fastClose === 'both' ? DOWN_ENDED : 0) |
       (settings.fastClose === 'down' || settings.fastClose === 'both' ? UP_ENDED : 0);
     if (before !== settings.idleTimeoutSec && settings.idleTimeoutSec > 0) {
-      const now = this.#engine.now();
       for (let connection = 0; connection < this.#table.highWater; connection++) {
         const state = this.#table.state[connection];
-        if (state === STATE.relaying || state === STATE.dummy) this.#watchIdleness(connection, now);
+        if (state === STATE.relaying || state === STATE.dummy) this.#idle.begin(connection);
       }
     }
   }
