@@ -9,7 +9,7 @@ import { Acl } from '../core/acl.js';
 import type { Endpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
-import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, LATER, NONE, type Settings } from '../core/configuration.js';
+import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, NONE, type Settings } from '../core/configuration.js';
 import { REFUSAL } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
@@ -19,10 +19,7 @@ import type { TlsHandler, TlsKeys, TlsLayer } from '../tls/tls-layer.js';
 import { LogRing } from '../weblog/log-ring.js';
 import type { Ending } from '../weblog/record.js';
 import { Admission } from './admission.js';
-import { causeOf, isOurFault, isShortage } from './connect-error.js';
 import {
-  AS_CLIENT,
-  AS_CLIENT_PORT,
   DOWN_ENDED,
   FROM_UNIX,
   HTTP,
@@ -35,7 +32,6 @@ import {
 import { ConnectionLog } from './connection-log.js';
 import { ConnectionTable, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
-import { endingClass } from './ending-class.js';
 import { FirstBytes, HEAR_ON, HEARD } from './first-bytes.js';
 import { HttpRelay } from './http-relay.js';
 import { IDLE_UNREAD, IdleWatch, IN_USE } from './idle-watch.js';
@@ -46,9 +42,9 @@ import type { WorkerStart } from './messages.js';
 import { OwnerTable } from './owner-table.js';
 import { refusalAnswer } from './refusal-answer.js';
 import { RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED, Relay } from './relay.js';
-import { type ServerGroup, ServerGroups } from './server-groups.js';
-import { peerOf, TlsLog } from './tls-peer.js';
-import { REFUSED, Transparency } from './transparency.js';
+import { NOBODY, ServerSide, SHORT, UNDER_WAY } from './server-side.js';
+import { TlsLog } from './tls-peer.js';
+import { Transparency } from './transparency.js';
 
 /** Deadlines are in seconds, so a tenth of one is close enough. */
 const TICK_MS = 100;
@@ -70,7 +66,7 @@ export class TcpProxy implements TlsHandler, Orders {
   readonly #clients: ClientTable;
   readonly #balancer: Balancer;
   readonly #transparency: Transparency;
-  readonly #groups: ServerGroups;
+  #serverSide!: ServerSide;
   #http!: HttpRelay;
   #idle!: IdleWatch;
   #firstBytes!: FirstBytes;
@@ -94,7 +90,6 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#clients = new ClientTable(start.clients);
     this.#balancer = new Balancer(this.#servers, this.#clients);
     this.#transparency = new Transparency(start.transparency);
-    this.#groups = new ServerGroups(this.#state, this.#clients);
     this.#log = new ConnectionLog(new LogRing(start.log), this.#table, false);
     this.#mail = new Mail(start, post);
     this.#tlsLog = new TlsLog(this.#table, post);
@@ -114,6 +109,20 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#firstBytes = new FirstBytes(engine, this.#state.meters);
     this.#introductions = new Introductions(engine, this.#table, this.#firstBytes);
     this.#idlers = new IdlerPool(engine, this.#table, this.#owners, this.#wheel, this.#servers, this.#balancer);
+    this.#serverSide = new ServerSide({
+      engine,
+      table: this.#table,
+      owners: this.#owners,
+      wheel: this.#wheel,
+      state: this.#state,
+      servers: this.#servers,
+      clients: this.#clients,
+      balancer: this.#balancer,
+      transparency: this.#transparency,
+      idlers: this.#idlers,
+      firstBytes: this.#firstBytes,
+      introductions: this.#introductions,
+    });
     this.configure(this.#mail.configuration);
   }
 
@@ -152,23 +161,8 @@ export class TcpProxy implements TlsHandler, Orders {
   connected(socket: number, result: number): void {
     this.#admission.mayAdmit = true;
     const connection = this.#owners.of(socket);
-    const spec = this.#servers.spec(this.#table.server[connection]);
-    if (result < 0 || spec.tls === 'off') {
-      this.#reached(connection, result);
-    } else if (spec.proxy !== 'off' && this.#table.state[connection] === STATE.connecting) {
-      // Before TLS, as everybody expects it who takes both (`#introduced` goes on).
-      const sent = this.#introductions.sendHeader(connection, spec.proxy);
-      if (sent < 0) this.#reached(connection, sent);
-      else if (sent > 0) this.#secureServer(connection);
-    } else {
-      this.#secureServer(connection);
-    }
-  }
-
-  /** The deadline of the connect is the handshake's too. */
-  #secureServer(connection: number): void {
-    const spec = this.#servers.spec(this.#table.server[connection]);
-    this.#engine.connectTls(this.#table.serverSocket[connection], peerOf(spec));
+    const done = result < 0 ? result : this.#serverSide.prepare(connection);
+    if (done !== 0) this.#reached(connection, done);
   }
 
   secured(socket: number, result: number): void {
@@ -198,7 +192,7 @@ export class TcpProxy implements TlsHandler, Orders {
       return;
     }
     this.#wheel.cancel(connection);
-    if (result < 0) this.#connectFailed(connection, result);
+    if (result < 0) this.#sought(connection, this.#serverSide.failed(connection, result));
     else this.#connectSucceeded(connection);
   }
 
@@ -319,29 +313,20 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#engine.receive(this.#table.clientSocket[connection]);
       return;
     }
-    const balancer = this.#groupOf(connection)?.balancer ?? this.#balancer;
-    // Clients that client_acl denies are not remembered: they would push out those that are served.
-    const tracked = !isUnix && this.#balancer.admits(address, isUnix);
-    const client = tracked ? this.#clients.visit(address, now, settings.trackingSec * 1000) : NONE;
-    if (client !== NONE) {
-      this.#table.client[connection] = client;
-      this.#table.clientGeneration[connection] = this.#clients.visitGeneration;
+    this.#sought(connection, this.#serverSide.seek(connection));
+  }
+
+  /** What the search for a server has come to (connecting -> relaying, waiting or free). */
+  #sought(connection: number, found: number): void {
+    if (found >= 0) {
+      this.#relayFromIdler(connection, found);
+    } else if (found === NOBODY) {
+      this.#refuse(connection);
+    } else if (found !== UNDER_WAY) {
+      this.#wait(connection);
+      // Where it is other workers that connect to a server that is busy, nobody tells when they have ended.
+      if (found === SHORT || this.#threads > 1) this.#admission.retryLater();
     }
-    const server = balancer.choose(client, address, this.#table.peerPort[connection], isUnix, now);
-    this.#table.firstServer[connection] = server;
-    if (server >= 0 && server !== EMERGENCY_SLOT) {
-      this.#connect(connection, server);
-      return;
-    }
-    // Every place may be taken by connections that are kept for just this moment.
-    const idler = this.#idlers.takeAny(address, isUnix, this.#groupOf(connection)?.servers ?? this.#servers);
-    if (idler !== NONE) {
-      if (server === EMERGENCY_SLOT) this.#giveBackPlace(server);
-      this.#table.server[connection] = this.#table.server[idler];
-      this.#relayFromIdler(connection, idler);
-    } else if (server === LATER) this.#waitForConnects(connection);
-    else if (server === NONE) this.#refuse(connection);
-    else this.#connect(connection, server);
   }
 
   /** Nobody takes it (-> free). */
@@ -382,12 +367,6 @@ export class TcpProxy implements TlsHandler, Orders {
     else this.#admit(connection);
   }
 
-  /** A place that was taken for a connect which is not to be made. */
-  #giveBackPlace(server: number): void {
-    this.#servers.settled(server);
-    this.#servers.leave(server);
-  }
-
   /** Its place goes back and it queues again (-> waiting). */
   #wait(connection: number): void {
     this.#table.server[connection] = NONE;
@@ -396,87 +375,11 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#admission.wait(connection);
   }
 
-  /** Servers are busy connecting. Where it is other workers that wait for them, nobody tells when they have ended. */
-  #waitForConnects(connection: number): void {
-    this.#wait(connection);
-    if (this.#threads > 1) this.#admission.retryLater();
-  }
-
-  /** A place at `server` has been taken for it (-> connecting, or relaying where a connection was kept ready). */
-  #connect(connection: number, server: number, mayKeepPort = true): void {
-    this.#table.server[connection] = server;
-    this.#table.state[connection] = STATE.connecting;
-    const idler = this.#idlers.take(server);
-    if (idler !== NONE) {
-      this.#giveBackPlace(server);
-      this.#relayFromIdler(connection, idler);
-      return;
-    }
-    const endpoint = this.#servers.spec(server).endpoint as Endpoint;
-    const port = mayKeepPort ? this.#table.peerPort[connection] : 0;
-    const address = this.#table.address(connection);
-    const source = this.#transparency.sourceFor(endpoint, address, port, this.#table.isUnix(connection));
-    let flags = this.#table.flags[connection] & ~(AS_CLIENT | AS_CLIENT_PORT);
-    if (source !== undefined && source !== REFUSED && source.kind === 'foreign') {
-      flags |= source.port === 0 ? AS_CLIENT : AS_CLIENT | AS_CLIENT_PORT;
-    }
-    this.#table.flags[connection] = flags;
-    const socket = source === REFUSED ? -ERRNO.EAFNOSUPPORT : this.#engine.connect(endpoint, source);
-    if (socket >= 0) {
-      this.#table.serverSocket[connection] = socket;
-      this.#owners.set(socket, connection);
-      const now = this.#engine.now();
-      this.#table.sinceMs[connection] = now;
-      this.#wheel.arm(connection, now + this.#settings.connectTimeoutSec * 1000);
-    } else {
-      this.#connectFailed(connection, socket);
-    }
-  }
-
   #connectSucceeded(connection: number): void {
-    const server = this.#table.server[connection];
-    this.#servers.settled(server);
-    this.#servers.succeeded(server, this.#engine.now());
-    this.#state.meters.connected(server, this.#engine.now() - this.#table.sinceMs[connection]);
-    const settings = this.#settings;
-    if (settings.tcpNodelay || settings.keepalive) {
-      this.#engine.setOptions(this.#table.serverSocket[connection], settings.tcpNodelay, settings.keepalive);
-    }
+    this.#serverSide.succeeded(connection);
     this.#beginRelay(connection);
     this.#engine.receive(this.#table.serverSocket[connection]);
     this.#open(connection);
-  }
-
-  /** The next server, or the end (connecting -> connecting or free). */
-  #connectFailed(connection: number, result: number): void {
-    const now = this.#engine.now();
-    const failed = this.#table.server[connection];
-    this.#dropServerSocket(connection);
-    const flags = this.#table.flags[connection];
-    const asClient = (flags & AS_CLIENT) !== 0;
-    if (asClient && this.#transparency.failed(result, (flags & AS_CLIENT_PORT) !== 0)) {
-      this.#connect(connection, failed, false);
-      return;
-    }
-    this.#state.meters.connectFailed(failed, causeOf(result), -result, now);
-    this.#servers.settled(failed);
-    this.#servers.leave(failed);
-    this.#table.server[connection] = NONE;
-    if (isShortage(result)) {
-      // Not the server's fault: the connection waits until there is a descriptor, or room in a Unix server's queue.
-      this.#wait(connection);
-      this.#admission.retryLater();
-      return;
-    }
-    // A shortage on this host (ports, buffers, routes of our own address) says nothing about the server.
-    if (!isOurFault(result)) this.#servers.failed(failed, now);
-    const first = this.#table.firstServer[connection];
-    const address = this.#table.address(connection);
-    const balancer = this.#groupOf(connection)?.balancer ?? this.#balancer;
-    const next = balancer.failover(failed, first, address, this.#table.isUnix(connection), now);
-    if (next === LATER) this.#waitForConnects(connection);
-    else if (next === NONE) this.#refuse(connection);
-    else this.#connect(connection, next);
   }
 
   /** Both sides are connected (connecting -> relaying). */
@@ -504,11 +407,8 @@ export class TcpProxy implements TlsHandler, Orders {
 
   /** A kept connection becomes this client's server side, with whatever the server has said already. */
   #relayFromIdler(connection: number, idler: number): void {
-    const socket = this.#table.serverSocket[idler];
-    this.#table.serverSocket[idler] = NONE;
-    this.#table.release(idler);
-    this.#table.serverSocket[connection] = socket;
-    this.#owners.set(socket, connection);
+    this.#serverSide.join(connection, idler);
+    const socket = this.#table.serverSocket[connection];
     this.#beginRelay(connection);
     const early = this.#idlers.takeEarlyBytes(idler);
     this.#open(connection);
@@ -549,12 +449,6 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#admit(connection);
   }
 
-  /** The servers that it may have, if not all: clients that have said nothing are like those that ask for no name. */
-  #groupOf(connection: number): ServerGroup | undefined {
-    if (!this.#settings.peek || !this.#groups.hasNames) return undefined;
-    return this.#groups.find(this.#firstBytes.get(connection)?.name);
-  }
-
   /** What is to come before the client's next bytes: our PROXY header, then what the client has said already. */
   #open(connection: number): void {
     const { proxy, tls } = this.#servers.spec(this.#table.server[connection]);
@@ -570,7 +464,7 @@ export class TcpProxy implements TlsHandler, Orders {
     const isConnecting = this.#table.state[connection] === STATE.connecting;
     this.#table.flags[connection] &= ~INTRODUCING;
     if (isConnecting && result < 0) this.#reached(connection, result);
-    else if (isConnecting) this.#secureServer(connection);
+    else if (isConnecting) this.#serverSide.secure(connection);
     else if (result < 0) this.#relayEnded(connection, this.#table.serverSocket[connection], RELAY_BROKEN);
     else this.#passOpening(connection);
   }
@@ -593,8 +487,8 @@ export class TcpProxy implements TlsHandler, Orders {
     const status = this.#http.refusal(connection);
     const isReceiving = this.#http.end(connection);
     this.#wheel.cancel(connection);
-    this.#dropServerSocket(connection);
-    this.#leaveServer(connection, 'refused');
+    this.#serverSide.close(connection, false);
+    this.#serverSide.leave(connection, 'refused');
     if (this.#log.isOn) this.#log.answered(connection, status);
     this.#table.state[connection] = STATE.refusing;
     const buffer = this.#engine.acquire();
@@ -614,10 +508,10 @@ export class TcpProxy implements TlsHandler, Orders {
     const state = this.#table.state[connection];
     const clientSocket = this.#table.clientSocket[connection];
     this.#wheel.cancel(connection);
-    if (this.#table.server[connection] !== NONE) this.#leaveServer(connection, how);
+    this.#serverSide.leave(connection, how);
     if ((this.#table.flags[connection] & HTTP) !== 0) this.#http.end(connection);
     if ((this.#table.flags[connection] & OPENED) !== 0) this.#firstBytes.end(connection);
-    this.#dropServerSocket(connection, reset);
+    this.#serverSide.close(connection, reset);
     if (clientSocket !== NONE) {
       this.#owners.clear(clientSocket);
       this.#engine.close(clientSocket, reset);
@@ -626,28 +520,9 @@ export class TcpProxy implements TlsHandler, Orders {
     if (state !== STATE.waiting) this.#admission.leave();
   }
 
-  #leaveServer(connection: number, how: Ending): void {
-    const state = this.#table.state[connection];
-    const server = this.#table.server[connection];
-    if (state === STATE.connecting) this.#servers.settled(server);
-    this.#servers.leave(server);
-    this.#table.server[connection] = NONE;
-    if (state === STATE.relaying) {
-      this.#state.meters.sessionEnded(server, endingClass(how), this.#engine.now() - this.#table.sinceMs[connection]);
-    }
-  }
-
-  #dropServerSocket(connection: number, reset = false): void {
-    const socket = this.#table.serverSocket[connection];
-    if (socket === NONE) return;
-    this.#owners.clear(socket);
-    this.#table.serverSocket[connection] = NONE;
-    this.#engine.close(socket, reset);
-  }
-
   readonly #expired = (connection: number): void => {
     const state = this.#table.state[connection];
-    if (state === STATE.connecting) this.#connectFailed(connection, -ERRNO.ETIMEDOUT);
+    if (state === STATE.connecting) this.#sought(connection, this.#serverSide.failed(connection, -ERRNO.ETIMEDOUT));
     else if (state === STATE.securing) this.#tooSlow(connection);
     else if (state === STATE.reaching) this.connected(this.#table.serverSocket[connection], -ERRNO.ETIMEDOUT);
     else if (state === STATE.hearing) this.#heard(connection, this.#firstBytes.late(connection));
@@ -703,8 +578,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#idle.timeoutMs = settings.idleTimeoutSec * 1000;
     this.#admission.configure(settings);
     this.#balancer.configure(configuration);
-    this.#transparency.configure(settings);
-    this.#groups.configure(configuration);
+    this.#serverSide.configure(configuration);
     this.#introductions.configure(configuration);
     this.#firstBytes.peeks = settings.peek;
     this.#firstBytes.proxies = settings.proxyAcl === NONE ? undefined : new Acl(configuration.acls[settings.proxyAcl]);

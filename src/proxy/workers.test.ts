@@ -5,7 +5,9 @@ import { type IpEndpoint, ipEndpoint, parseIp } from '../core/address.js';
 import { defaultSettings, emptyConfiguration, emptySlot, type Settings } from '../core/configuration.js';
 import { AVAILABLE_ENGINES } from '../engine/choose.js';
 import type { EngineName } from '../engine/engine.js';
+import { transparencyObstacle } from '../sys/transparency.js';
 import type { DataPlane } from './data-plane.js';
+import { TRANSPARENCY } from './transparency.js';
 import { type DataPlaneOptions, startDataPlane } from './workers.js';
 
 const PATIENCE_MS = 10_000;
@@ -160,3 +162,20 @@ for (const engine of AVAILABLE_ENGINES.filter((name) => name !== 'kqueue')) {
     );
   });
 }
+
+// Each is passed over without a connect: what one failure calls for the next must not pile up.
+const obstacle = transparencyObstacle();
+test('a client that none of 20,000 servers may be shown is turned away', { skip: obstacle || false }, async (t) => {
+  const [engine] = AVAILABLE_ENGINES.filter((name) => name !== 'node');
+  const servers = Array.from({ length: 20_000 }, (_, i) => {
+    const words = parseIp(`192.0.${2 + (i >> 8)}.${i & 255}`) as NonNullable<ReturnType<typeof parseIp>>;
+    return { ...emptySlot, endpoint: ipEndpoint(words, 80) };
+  });
+  const settings = { ...defaultSettings, threads: 1, transparent: 'address', transparentStrict: true } as const;
+  const configuration = { ...emptyConfiguration, settings, servers };
+  const { plane, log, client } = await stage(t, engine, [], {}, { configuration });
+  assert.equal(await client(), undefined);
+  await until('its place is free', () => plane.connectionsInUse() === 0);
+  assert.equal(plane.transparency.read(TRANSPARENCY.refused), servers.length);
+  assert.deepEqual(log, []);
+});
