@@ -9,7 +9,7 @@ import { Acl } from '../core/acl.js';
 import type { Endpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
-import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, NONE, type Settings } from '../core/configuration.js';
+import { ABUSE_SLOT, type Configuration, NONE, type Settings } from '../core/configuration.js';
 import { REFUSAL } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
@@ -19,29 +19,20 @@ import type { TlsHandler, TlsKeys, TlsLayer } from '../tls/tls-layer.js';
 import { LogRing } from '../weblog/log-ring.js';
 import type { Ending } from '../weblog/record.js';
 import { Admission } from './admission.js';
-import {
-  DOWN_ENDED,
-  FROM_UNIX,
-  HTTP,
-  INTRODUCING,
-  OPENED,
-  SECURED,
-  SERVER_FIRST,
-  UP_ENDED,
-} from './connection-flag.js';
+import { FROM_UNIX, INTRODUCING, OPENED, SECURED } from './connection-flag.js';
 import { ConnectionLog } from './connection-log.js';
 import { ConnectionTable, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
 import { FirstBytes, HEAR_ON, HEARD } from './first-bytes.js';
-import { HttpRelay } from './http-relay.js';
 import { IDLE_UNREAD, IdleWatch, IN_USE } from './idle-watch.js';
 import { IdlerPool } from './idler-pool.js';
 import { Introductions } from './introductions.js';
 import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
 import { OwnerTable } from './owner-table.js';
+import { Pair } from './pair.js';
 import { refusalAnswer } from './refusal-answer.js';
-import { RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED, Relay } from './relay.js';
+import { RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED } from './relay.js';
 import { NOBODY, ServerSide, SHORT, UNDER_WAY } from './server-side.js';
 import { TlsLog } from './tls-peer.js';
 import { Transparency } from './transparency.js';
@@ -57,7 +48,6 @@ export class TcpProxy implements TlsHandler, Orders {
   #engine!: TlsLayer;
   #admission!: Admission;
   readonly #keys: TlsKeys;
-  #relay!: Relay;
   #idlers!: IdlerPool;
   readonly #post: Post;
   readonly #table: ConnectionTable;
@@ -67,7 +57,7 @@ export class TcpProxy implements TlsHandler, Orders {
   readonly #balancer: Balancer;
   readonly #transparency: Transparency;
   #serverSide!: ServerSide;
-  #http!: HttpRelay;
+  #pair!: Pair;
   #idle!: IdleWatch;
   #firstBytes!: FirstBytes;
   #introductions!: Introductions;
@@ -103,9 +93,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#engine = engine;
     this.#wheel = new TimerWheel(FIRST_TIMERS, TICK_MS, engine.now());
     this.#admission = new Admission(this.#start, engine, this.#table, this.#state, this.#post);
-    this.#relay = new Relay(engine, this.#table, this.#state, this.#clients);
-    this.#idle = new IdleWatch(engine, this.#table, this.#wheel, (connection) => this.#headDeadlineMs(connection));
-    this.#http = new HttpRelay(engine, this.#table, this.#relay, this.#state.meters, this.#idle.watchHead);
+    this.#idle = new IdleWatch(engine, this.#table, this.#wheel, (connection) => this.#pair.headDeadlineMs(connection));
     this.#firstBytes = new FirstBytes(engine, this.#state.meters);
     this.#introductions = new Introductions(engine, this.#table, this.#firstBytes);
     this.#idlers = new IdlerPool(engine, this.#table, this.#owners, this.#wheel, this.#servers, this.#balancer);
@@ -122,6 +110,15 @@ export class TcpProxy implements TlsHandler, Orders {
       idlers: this.#idlers,
       firstBytes: this.#firstBytes,
       introductions: this.#introductions,
+    });
+    this.#pair = new Pair({
+      engine,
+      table: this.#table,
+      servers: this.#servers,
+      clients: this.#clients,
+      idle: this.#idle,
+      introductions: this.#introductions,
+      log: this.#log,
     });
     this.configure(this.#mail.configuration);
   }
@@ -217,29 +214,14 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   #relayReceived(connection: number, socket: number, buffer: number, length: number): void {
-    if (length > 0 && this.#log.isOn) this.#tell(connection, socket, buffer, length);
-    const relay = (this.#table.flags[connection] & HTTP) === 0 ? this.#relay : this.#http;
-    const verdict = relay.received(connection, socket, buffer, length);
+    const verdict = this.#pair.received(connection, socket, buffer, length);
     if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, socket, verdict);
-  }
-
-  #tell(connection: number, socket: number, buffer: number, length: number): void {
-    const bytes = this.#engine.bytes(buffer);
-    const now = this.#engine.now();
-    if (socket === this.#table.clientSocket[connection]) this.#log.clientSent(connection, bytes, length, now);
-    else this.#log.serverSent(connection, bytes, length, now);
   }
 
   /** The pair has ended, by what `socket` reported last. */
   #relayEnded(connection: number, socket: number, verdict: number): void {
     if (verdict === RELAY_REFUSED) this.#answerRefusal(connection);
-    else if (verdict === RELAY_BROKEN) this.#finish(connection, true, this.#breach(connection, socket));
-    else this.#finish(connection, false, (this.#table.flags[connection] & SERVER_FIRST) !== 0 ? 'server' : 'client');
-  }
-
-  #breach(connection: number, socket: number): Ending {
-    if ((this.#table.flags[connection] & HTTP) !== 0 && this.#http.refuses(connection)) return 'refused';
-    return socket === this.#table.clientSocket[connection] ? 'client_reset' : 'server_reset';
+    else this.#finish(connection, verdict === RELAY_BROKEN, this.#pair.endingOf(connection, socket, verdict));
   }
 
   sent(socket: number, result: number): void {
@@ -251,8 +233,7 @@ export class TcpProxy implements TlsHandler, Orders {
         this.#introduced(connection, result);
         return;
       }
-      const relay = (flags & HTTP) === 0 ? this.#relay : this.#http;
-      const verdict = relay.sent(connection, socket, result);
+      const verdict = this.#pair.sent(connection, socket, result);
       if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, socket, verdict);
     } else if (this.#table.state[connection] === STATE.connecting) {
       this.#introduced(connection, result);
@@ -384,25 +365,8 @@ export class TcpProxy implements TlsHandler, Orders {
 
   /** Both sides are connected (connecting -> relaying). */
   #beginRelay(connection: number): void {
-    const settings = this.#settings;
-    const server = this.#table.server[connection];
-    const client = this.#table.client[connection];
-    const generation = this.#table.clientGeneration[connection];
     this.#table.state[connection] = STATE.relaying;
-    this.#table.sinceMs[connection] = this.#engine.now();
-    if (settings.tcpNodelay || settings.keepalive) {
-      this.#engine.setOptions(this.#table.clientSocket[connection], settings.tcpNodelay, settings.keepalive);
-    }
-    if (client !== NONE) {
-      this.#clients.addConnect(client, generation);
-      if (server !== EMERGENCY_SLOT && server !== ABUSE_SLOT) this.#clients.assign(client, server, generation);
-    }
-    this.#idle.begin(connection);
-    if (settings.http) {
-      this.#table.flags[connection] |= HTTP;
-      this.#http.begin(connection, this.#introductions.forwarding(connection));
-    }
-    if (this.#log.isOn) this.#log.reached(connection, this.#servers.spec(server).endpoint, this.#engine.now());
+    this.#pair.begin(connection);
   }
 
   /** A kept connection becomes this client's server side, with whatever the server has said already. */
@@ -484,8 +448,8 @@ export class TcpProxy implements TlsHandler, Orders {
   /** The client is told why, with nobody else left to be told (relaying -> refusing). */
   #answerRefusal(connection: number): void {
     const socket = this.#table.clientSocket[connection];
-    const status = this.#http.refusal(connection);
-    const isReceiving = this.#http.end(connection);
+    const status = this.#pair.refusal(connection);
+    const isReceiving = this.#pair.end(connection);
     this.#wheel.cancel(connection);
     this.#serverSide.close(connection, false);
     this.#serverSide.leave(connection, 'refused');
@@ -509,7 +473,7 @@ export class TcpProxy implements TlsHandler, Orders {
     const clientSocket = this.#table.clientSocket[connection];
     this.#wheel.cancel(connection);
     this.#serverSide.leave(connection, how);
-    if ((this.#table.flags[connection] & HTTP) !== 0) this.#http.end(connection);
+    this.#pair.end(connection);
     if ((this.#table.flags[connection] & OPENED) !== 0) this.#firstBytes.end(connection);
     this.#serverSide.close(connection, reset);
     if (clientSocket !== NONE) {
@@ -527,7 +491,7 @@ export class TcpProxy implements TlsHandler, Orders {
     else if (state === STATE.reaching) this.connected(this.#table.serverSocket[connection], -ERRNO.ETIMEDOUT);
     else if (state === STATE.hearing) this.#heard(connection, this.#firstBytes.late(connection));
     else if (state === STATE.refusing) this.#finish(connection, false, 'refused');
-    else if (this.#headDeadlineMs(connection) <= this.#engine.now()) this.#headIsLate(connection);
+    else if (this.#pair.headDeadlineMs(connection) <= this.#engine.now()) this.#headIsLate(connection);
     else this.#checkIdleness(connection);
   };
 
@@ -538,12 +502,8 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#finish(connection, true, 'refused');
   }
 
-  #headDeadlineMs(connection: number): number {
-    return (this.#table.flags[connection] & HTTP) === 0 ? Infinity : this.#http.headDeadlineMs(connection);
-  }
-
   #headIsLate(connection: number): void {
-    const verdict = this.#http.headIsLate(connection);
+    const verdict = this.#pair.headIsLate(connection);
     if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, NONE, verdict);
     else this.#idle.begin(connection);
   }
@@ -582,15 +542,12 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#introductions.configure(configuration);
     this.#firstBytes.peeks = settings.peek;
     this.#firstBytes.proxies = settings.proxyAcl === NONE ? undefined : new Acl(configuration.acls[settings.proxyAcl]);
-    this.#http.headTimeoutMs = settings.headTimeoutSec === 0 ? Infinity : settings.headTimeoutSec * 1000;
+    this.#pair.configure(settings);
     this.#keys.configure(configuration.tls, configuration.tickets);
     this.#handshakeMs = (configuration.tls?.handshakeSec ?? 0) * 1000;
     this.#log.configure(settings, this.#engine.now());
     this.#idlers.wanted = this.#admission.idlerShare;
     this.#idlers.dropUnwanted(this.#engine.now());
-    this.#relay.endsAtOnce =
-      (settings.fastClose === 'up' || settings.fastClose === 'both' ? DOWN_ENDED : 0) |
-      (settings.fastClose === 'down' || settings.fastClose === 'both' ? UP_ENDED : 0);
     if (before !== settings.idleTimeoutSec && settings.idleTimeoutSec > 0) {
       for (let connection = 0; connection < this.#table.highWater; connection++) {
         const state = this.#table.state[connection];
