@@ -5,11 +5,10 @@
  *
  * Hot path: positional numbers, no objects, no closures.
  */
-import { Acl } from '../core/acl.js';
 import type { Endpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
-import { ABUSE_SLOT, type Configuration, NONE, type Settings } from '../core/configuration.js';
+import { type Configuration, NONE, type Settings } from '../core/configuration.js';
 import { REFUSAL } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
@@ -19,7 +18,8 @@ import type { TlsHandler, TlsKeys, TlsLayer } from '../tls/tls-layer.js';
 import { LogRing } from '../weblog/log-ring.js';
 import type { Ending } from '../weblog/record.js';
 import { Admission } from './admission.js';
-import { FROM_UNIX, INTRODUCING, OPENED, SECURED } from './connection-flag.js';
+import { ClientSide } from './client-side.js';
+import { FROM_UNIX, INTRODUCING } from './connection-flag.js';
 import { ConnectionLog } from './connection-log.js';
 import { ConnectionTable, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
@@ -60,6 +60,7 @@ export class TcpProxy implements TlsHandler, Orders {
   #pair!: Pair;
   #idle!: IdleWatch;
   #firstBytes!: FirstBytes;
+  #clientSide!: ClientSide;
   #introductions!: Introductions;
   readonly #tlsLog: TlsLog;
   readonly #log: ConnectionLog;
@@ -68,7 +69,6 @@ export class TcpProxy implements TlsHandler, Orders {
   readonly #threads: number;
   #settings: Settings;
   readonly #owners = new OwnerTable();
-  #handshakeMs = 0;
   #wakeAt = Infinity;
 
   constructor(start: WorkerStart, post: Post, keys: TlsKeys) {
@@ -110,6 +110,17 @@ export class TcpProxy implements TlsHandler, Orders {
       idlers: this.#idlers,
       firstBytes: this.#firstBytes,
       introductions: this.#introductions,
+    });
+    this.#clientSide = new ClientSide({
+      engine,
+      table: this.#table,
+      wheel: this.#wheel,
+      servers: this.#servers,
+      balancer: this.#balancer,
+      firstBytes: this.#firstBytes,
+      keys: this.#keys,
+      tlsLog: this.#tlsLog,
+      log: this.#log,
     });
     this.#pair = new Pair({
       engine,
@@ -173,11 +184,9 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#state.meters.refused(REFUSAL.no_tls);
       this.#finish(connection, false, 'refused');
     } else {
-      this.#wheel.cancel(connection);
-      this.#table.flags[connection] |= SECURED;
-      if (this.#settings.debug > 0) this.#tlsLog.secured(connection, this.#engine.tlsInfo(socket));
-      if (this.#log.isOn) this.#log.secured(connection, this.#engine.tlsInfo(socket));
-      this.#uncovered(connection, this.#engine.serverName(socket));
+      const isToBeHeard = this.#clientSide.secured(connection);
+      if (isToBeHeard) this.#hear(connection);
+      else this.#admit(connection);
     }
   }
 
@@ -273,28 +282,33 @@ export class TcpProxy implements TlsHandler, Orders {
   /** A connection has its place (waiting -> connecting, dummy or free). */
   #admit(connection: number): void {
     this.#table.state[connection] = STATE.connecting;
-    const settings = this.#settings;
-    const now = this.#engine.now();
-    const isUnix = this.#table.isUnix(connection);
-    const address = this.#table.address(connection);
-    const isCovered = this.#keys.isServing && (this.#table.flags[connection] & SECURED) === 0;
-    if ((this.#table.flags[connection] & OPENED) === 0 && this.#firstBytes.wants(address, isUnix, isCovered)) {
-      this.#table.flags[connection] |= OPENED;
-      this.#firstBytes.begin(connection, address, isUnix, isCovered);
-      this.#hear(connection);
+    if (this.#clientSide.mustBeHeard(connection)) this.#hear(connection);
+    else if (this.#clientSide.isCovered(connection)) this.#secure(connection);
+    else if (this.#settings.dummy) this.#beDummy(connection);
+    else this.#sought(connection, this.#serverSide.seek(connection));
+  }
+
+  /** Its first bytes come before a server (-> hearing). */
+  #hear(connection: number): void {
+    this.#table.state[connection] = STATE.hearing;
+    this.#clientSide.hear(connection);
+  }
+
+  /** The client's handshake comes first, unless it is one that nobody would serve (connecting -> securing). */
+  #secure(connection: number): void {
+    if (!this.#clientSide.isServed(connection)) {
+      this.#refuse(connection);
       return;
     }
-    if (isCovered) {
-      this.#secure(connection, now);
-      return;
-    }
-    if (settings.dummy) {
-      this.#table.state[connection] = STATE.dummy;
-      this.#idle.begin(connection);
-      this.#engine.receive(this.#table.clientSocket[connection]);
-      return;
-    }
-    this.#sought(connection, this.#serverSide.seek(connection));
+    this.#table.state[connection] = STATE.securing;
+    this.#clientSide.secure(connection);
+  }
+
+  /** We answer it ourselves (connecting -> dummy). */
+  #beDummy(connection: number): void {
+    this.#table.state[connection] = STATE.dummy;
+    this.#idle.begin(connection);
+    this.#engine.receive(this.#table.clientSocket[connection]);
   }
 
   /** What the search for a server has come to (connecting -> relaying, waiting or free). */
@@ -312,40 +326,9 @@ export class TcpProxy implements TlsHandler, Orders {
 
   /** Nobody takes it (-> free). */
   #refuse(connection: number): void {
-    const isAdmitted = this.#balancer.admits(this.#table.address(connection), this.#table.isUnix(connection));
+    const isAdmitted = this.#clientSide.isAdmitted(connection);
     this.#state.meters.refused(isAdmitted ? REFUSAL.no_server : REFUSAL.denied);
     this.#finish(connection, false, isAdmitted ? 'no_server' : 'denied');
-  }
-
-  /** The client's handshake comes first, unless it is one that nobody would serve (connecting -> securing). */
-  #secure(connection: number, nowMs: number): void {
-    const isServed = this.#balancer.admits(this.#table.address(connection), this.#table.isUnix(connection));
-    if (!isServed && this.#servers.spec(ABUSE_SLOT).endpoint === undefined) {
-      this.#refuse(connection);
-      return;
-    }
-    this.#table.state[connection] = STATE.securing;
-    this.#wheel.arm(connection, nowMs + this.#handshakeMs);
-    const socket = this.#table.clientSocket[connection];
-    const opening = this.#firstBytes.get(connection);
-    if (opening === undefined || opening.buffer === NONE) {
-      this.#engine.acceptTls(socket);
-      return;
-    }
-    // What has come behind a PROXY header.
-    const { buffer, length } = opening;
-    opening.buffer = NONE;
-    opening.length = 0;
-    this.#engine.acceptTls(socket, buffer, 0, length);
-  }
-
-  /** The client's TLS is done, and what it says can be read (securing -> hearing, or as `#admit`). */
-  #uncovered(connection: number, serverName: string): void {
-    const address = this.#table.address(connection);
-    const isToBeHeard = this.#firstBytes.uncover(connection, address, this.#table.isUnix(connection), serverName);
-    if (this.#firstBytes.get(connection) !== undefined) this.#table.flags[connection] |= OPENED;
-    if (isToBeHeard) this.#hear(connection);
-    else this.#admit(connection);
   }
 
   /** Its place goes back and it queues again (-> waiting). */
@@ -383,14 +366,6 @@ export class TcpProxy implements TlsHandler, Orders {
     } else this.#engine.release(early.buffer);
   }
 
-  /** Its first bytes come before a server (connecting -> hearing). */
-  #hear(connection: number): void {
-    this.#table.state[connection] = STATE.hearing;
-    const { headTimeoutSec } = this.#settings;
-    if (headTimeoutSec > 0) this.#wheel.arm(connection, this.#engine.now() + headTimeoutSec * 1000);
-    this.#engine.receive(this.#table.clientSocket[connection]);
-  }
-
   /** Some of them have come, or no more are to be waited for (hearing -> connecting or free). */
   #heard(connection: number, verdict: number, length = 0): void {
     if (verdict === HEAR_ON) {
@@ -401,15 +376,7 @@ export class TcpProxy implements TlsHandler, Orders {
       this.#finish(connection, false, length < 0 ? 'client_reset' : 'refused');
       return;
     }
-    this.#wheel.cancel(connection);
-    const header = this.#firstBytes.get(connection)?.header;
-    if (header?.family === 'ip') {
-      for (let i = 0; i < 4; i++) this.#table.peer[connection * 4 + i] = header.source[i];
-      this.#table.peerPort[connection] = header.sourcePort;
-      this.#table.flags[connection] &= ~FROM_UNIX;
-    } else if (header?.family === 'unix') {
-      this.#table.flags[connection] |= FROM_UNIX;
-    }
+    this.#clientSide.heard(connection);
     this.#admit(connection);
   }
 
@@ -436,13 +403,9 @@ export class TcpProxy implements TlsHandler, Orders {
   /** The client's turn: what it has said already, and then itself. */
   #passOpening(connection: number): void {
     const socket = this.#table.clientSocket[connection];
-    const opening = (this.#table.flags[connection] & OPENED) === 0 ? undefined : this.#firstBytes.take(connection);
-    if (opening === undefined || opening.length === 0) {
-      if (opening !== undefined && opening.buffer !== NONE) this.#engine.release(opening.buffer);
-      this.#engine.receive(socket);
-    } else {
-      this.#relayReceived(connection, socket, opening.buffer, opening.length);
-    }
+    const opening = this.#clientSide.takeOpening(connection);
+    if (opening === undefined) this.#engine.receive(socket);
+    else this.#relayReceived(connection, socket, opening.buffer, opening.length);
   }
 
   /** The client is told why, with nobody else left to be told (relaying -> refusing). */
@@ -474,7 +437,7 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#wheel.cancel(connection);
     this.#serverSide.leave(connection, how);
     this.#pair.end(connection);
-    if ((this.#table.flags[connection] & OPENED) !== 0) this.#firstBytes.end(connection);
+    this.#clientSide.end(connection);
     this.#serverSide.close(connection, reset);
     if (clientSocket !== NONE) {
       this.#owners.clear(clientSocket);
@@ -496,9 +459,8 @@ export class TcpProxy implements TlsHandler, Orders {
   };
 
   #tooSlow(connection: number): void {
-    this.#keys.failed(true);
+    this.#clientSide.tooSlow(connection);
     this.#state.meters.refused(REFUSAL.tls_too_slow);
-    this.#tlsLog.failed(connection, true, 'handshake not done in time');
     this.#finish(connection, true, 'refused');
   }
 
@@ -540,11 +502,8 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#balancer.configure(configuration);
     this.#serverSide.configure(configuration);
     this.#introductions.configure(configuration);
-    this.#firstBytes.peeks = settings.peek;
-    this.#firstBytes.proxies = settings.proxyAcl === NONE ? undefined : new Acl(configuration.acls[settings.proxyAcl]);
+    this.#clientSide.configure(configuration);
     this.#pair.configure(settings);
-    this.#keys.configure(configuration.tls, configuration.tickets);
-    this.#handshakeMs = (configuration.tls?.handshakeSec ?? 0) * 1000;
     this.#log.configure(settings, this.#engine.now());
     this.#idlers.wanted = this.#admission.idlerShare;
     this.#idlers.dropUnwanted(this.#engine.now());
