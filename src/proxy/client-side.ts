@@ -139,8 +139,8 @@ export class ClientSide {
     return isToBeHeard;
   }
 
-  /** Its handshake has taken too long. */
-  tooSlow(connection: number): void {
+  /** Its handshake has not ended in time. */
+  handshakeIsLate(connection: number): void {
     this.#keys.failed(true);
     this.#tlsLog.failed(connection, true, 'handshake not done in time');
   }

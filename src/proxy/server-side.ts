@@ -45,7 +45,6 @@ export interface ServerSideParts {
   readonly table: ConnectionTable;
   readonly owners: OwnerTable;
   readonly wheel: TimerWheel;
-  readonly state: ServerState;
   readonly servers: ServerTable;
   readonly clients: ClientTable;
   readonly balancer: Balancer;
@@ -76,7 +75,7 @@ export class ServerSide {
     this.#table = parts.table;
     this.#owners = parts.owners;
     this.#wheel = parts.wheel;
-    this.#state = parts.state;
+    this.#state = parts.servers.state;
     this.#servers = parts.servers;
     this.#clients = parts.clients;
     this.#balancer = parts.balancer;
@@ -84,7 +83,7 @@ export class ServerSide {
     this.#idlers = parts.idlers;
     this.#firstBytes = parts.firstBytes;
     this.#introductions = parts.introductions;
-    this.#groups = new ServerGroups(parts.state, parts.clients);
+    this.#groups = new ServerGroups(parts.servers.state, parts.clients);
     this.#settings = parts.servers.settings;
   }
 
@@ -145,6 +144,12 @@ export class ServerSide {
     }
     this.secure(connection);
     return 0;
+  }
+
+  /** Our PROXY header before the client's first byte, unless it has gone before TLS. As `prepare`, but for `secured`. */
+  introduce(connection: number): number {
+    const { proxy, tls } = this.#servers.spec(this.#table.server[connection]);
+    return proxy === 'off' || tls !== 'off' ? 1 : this.#introductions.sendHeader(connection, proxy);
   }
 
   /** The deadline of the connect is the handshake's too. */

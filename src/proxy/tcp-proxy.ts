@@ -1,14 +1,13 @@
 /**
- * One worker's proxy: what happens to a connection from accept to close. docs/internals/connection.md draws the
- * state machine; `#enter...` and `#leave...` below are its arrows. The engine reports, the balancer chooses, the
- * relay moves bytes; this file is what ties them together and the only one that changes a connection's state.
+ * One worker's TCP proxy: what is made of the engine's reports and the main thread's orders. A report means one thing or
+ * another by the state of its connection; connection-lifecycle.ts has what follows from it, and names who does the work.
  *
  * Hot path: positional numbers, no objects, no closures.
  */
 import type { Endpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
-import { type Configuration, NONE, type Settings } from '../core/configuration.js';
+import { type Configuration, NONE } from '../core/configuration.js';
 import { REFUSAL } from '../core/meters.js';
 import { ServerState } from '../core/server-state.js';
 import { ServerTable } from '../core/server-table.js';
@@ -16,121 +15,103 @@ import { TimerWheel } from '../core/timer-wheel.js';
 import { ERRNO } from '../sys/errno.js';
 import type { TlsHandler, TlsKeys, TlsLayer } from '../tls/tls-layer.js';
 import { LogRing } from '../weblog/log-ring.js';
-import type { Ending } from '../weblog/record.js';
 import { Admission } from './admission.js';
 import { ClientSide } from './client-side.js';
 import { FROM_UNIX, INTRODUCING } from './connection-flag.js';
+import { ConnectionLifecycle } from './connection-lifecycle.js';
 import { ConnectionLog } from './connection-log.js';
 import { ConnectionTable, STATE } from './connection-table.js';
 import { dummyAnswer } from './dummy.js';
-import { FirstBytes, HEAR_ON, HEARD } from './first-bytes.js';
-import { IDLE_UNREAD, IdleWatch, IN_USE } from './idle-watch.js';
+import { FirstBytes } from './first-bytes.js';
+import { IdleWatch } from './idle-watch.js';
 import { IdlerPool } from './idler-pool.js';
 import { Introductions } from './introductions.js';
 import { Mail, type Orders, type Post } from './mail.js';
 import type { WorkerStart } from './messages.js';
 import { OwnerTable } from './owner-table.js';
 import { Pair } from './pair.js';
-import { refusalAnswer } from './refusal-answer.js';
-import { RELAY_BROKEN, RELAY_GOES_ON, RELAY_REFUSED } from './relay.js';
-import { NOBODY, ServerSide, SHORT, UNDER_WAY } from './server-side.js';
+import { RELAY_GOES_ON } from './relay.js';
+import { ServerSide } from './server-side.js';
 import { TlsLog } from './tls-peer.js';
 import { Transparency } from './transparency.js';
 
 /** Deadlines are in seconds, so a tenth of one is close enough. */
 const TICK_MS = 100;
 const FIRST_TIMERS = 1024;
-/** How long a client that is refused may go on talking: closing at once would reset it and lose the answer. */
-const LINGER_MS = 2000;
 
 export class TcpProxy implements TlsHandler, Orders {
   readonly #start: WorkerStart;
-  #engine!: TlsLayer;
-  #admission!: Admission;
-  readonly #keys: TlsKeys;
-  #idlers!: IdlerPool;
   readonly #post: Post;
+  readonly #keys: TlsKeys;
+  readonly #mail: Mail;
   readonly #table: ConnectionTable;
-  readonly #state: ServerState;
+  readonly #owners = new OwnerTable();
   readonly #servers: ServerTable;
   readonly #clients: ClientTable;
   readonly #balancer: Balancer;
-  readonly #transparency: Transparency;
+  readonly #log: ConnectionLog;
+  readonly #tlsLog: TlsLog;
+  #engine!: TlsLayer;
+  #wheel!: TimerWheel;
+  #admission!: Admission;
+  #firstBytes!: FirstBytes;
+  #introductions!: Introductions;
+  #clientSide!: ClientSide;
   #serverSide!: ServerSide;
   #pair!: Pair;
   #idle!: IdleWatch;
-  #firstBytes!: FirstBytes;
-  #clientSide!: ClientSide;
-  #introductions!: Introductions;
-  readonly #tlsLog: TlsLog;
-  readonly #log: ConnectionLog;
-  #wheel!: TimerWheel;
-  readonly #mail: Mail;
-  readonly #threads: number;
-  #settings: Settings;
-  readonly #owners = new OwnerTable();
+  #idlers!: IdlerPool;
+  #lifecycle!: ConnectionLifecycle;
   #wakeAt = Infinity;
 
   constructor(start: WorkerStart, post: Post, keys: TlsKeys) {
-    this.#keys = keys;
+    this.#start = start;
     this.#post = post;
+    this.#keys = keys;
+    this.#mail = new Mail(start, post);
     this.#table = new ConnectionTable(start.connections);
-    this.#state = new ServerState(start.servers);
-    this.#servers = new ServerTable(this.#state);
+    this.#servers = new ServerTable(new ServerState(start.servers));
     this.#clients = new ClientTable(start.clients);
     this.#balancer = new Balancer(this.#servers, this.#clients);
-    this.#transparency = new Transparency(start.transparency);
     this.#log = new ConnectionLog(new LogRing(start.log), this.#table, false);
-    this.#mail = new Mail(start, post);
     this.#tlsLog = new TlsLog(this.#table, post);
-    this.#threads = start.threads;
-    this.#settings = start.configuration.settings;
-    this.#start = start;
   }
 
   /** To be called once, before the engine runs. */
   attach(engine: TlsLayer): void {
-    this.#engine = engine;
-    this.#wheel = new TimerWheel(FIRST_TIMERS, TICK_MS, engine.now());
-    this.#admission = new Admission(this.#start, engine, this.#table, this.#state, this.#post);
-    this.#idle = new IdleWatch(engine, this.#table, this.#wheel, (connection) => this.#pair.headDeadlineMs(connection));
-    this.#firstBytes = new FirstBytes(engine, this.#state.meters);
-    this.#introductions = new Introductions(engine, this.#table, this.#firstBytes);
-    this.#idlers = new IdlerPool(engine, this.#table, this.#owners, this.#wheel, this.#servers, this.#balancer);
-    this.#serverSide = new ServerSide({
+    const { state } = this.#servers;
+    const wheel = new TimerWheel(FIRST_TIMERS, TICK_MS, engine.now());
+    const firstBytes = new FirstBytes(engine, state.meters);
+    const common = {
       engine,
       table: this.#table,
       owners: this.#owners,
-      wheel: this.#wheel,
-      state: this.#state,
+      wheel,
       servers: this.#servers,
       clients: this.#clients,
       balancer: this.#balancer,
-      transparency: this.#transparency,
-      idlers: this.#idlers,
-      firstBytes: this.#firstBytes,
-      introductions: this.#introductions,
-    });
-    this.#clientSide = new ClientSide({
-      engine,
-      table: this.#table,
-      wheel: this.#wheel,
-      servers: this.#servers,
-      balancer: this.#balancer,
-      firstBytes: this.#firstBytes,
-      keys: this.#keys,
-      tlsLog: this.#tlsLog,
+      firstBytes,
+      introductions: new Introductions(engine, this.#table, firstBytes),
+      admission: new Admission(this.#start, engine, this.#table, state, this.#post),
+      idle: new IdleWatch(engine, this.#table, wheel, (connection) => this.#pair.headDeadlineMs(connection)),
+      idlers: new IdlerPool(engine, this.#table, this.#owners, wheel, this.#servers, this.#balancer),
       log: this.#log,
-    });
-    this.#pair = new Pair({
-      engine,
-      table: this.#table,
-      servers: this.#servers,
-      clients: this.#clients,
-      idle: this.#idle,
-      introductions: this.#introductions,
-      log: this.#log,
-    });
+    };
+    const clientSide = new ClientSide({ ...common, keys: this.#keys, tlsLog: this.#tlsLog });
+    const serverSide = new ServerSide({ ...common, transparency: new Transparency(this.#start.transparency) });
+    const pair = new Pair(common);
+    const hasOtherWorkers = this.#start.threads > 1;
+    this.#lifecycle = new ConnectionLifecycle({ ...common, clientSide, serverSide, pair, hasOtherWorkers });
+    this.#engine = engine;
+    this.#wheel = wheel;
+    this.#admission = common.admission;
+    this.#firstBytes = firstBytes;
+    this.#introductions = common.introductions;
+    this.#clientSide = clientSide;
+    this.#serverSide = serverSide;
+    this.#pair = pair;
+    this.#idle = common.idle;
+    this.#idlers = common.idlers;
     this.configure(this.#mail.configuration);
   }
 
@@ -140,7 +121,7 @@ export class TcpProxy implements TlsHandler, Orders {
 
   accepted(_listener: number, socket: number): void {
     if (this.#mail.hasCome()) this.readMail();
-    const { meters } = this.#state;
+    const { meters } = this.#servers.state;
     if (socket < 0) {
       meters.acceptFailed();
       this.#admission.retryLater();
@@ -148,58 +129,48 @@ export class TcpProxy implements TlsHandler, Orders {
     }
     meters.accepted();
     this.#admission.accepted();
-    const connection = this.#table.allocate(STATE.waiting);
+    const table = this.#table;
+    const connection = table.allocate(STATE.waiting);
     if (connection === NONE) {
       meters.refused(REFUSAL.full);
       this.#engine.close(socket, true);
       return;
     }
     const peer = this.#engine.peer;
-    this.#table.clientSocket[connection] = socket;
+    table.clientSocket[connection] = socket;
     this.#owners.set(socket, connection);
     // Four assignments: `set` would cost a call into the runtime.
-    for (let i = 0; i < 4; i++) this.#table.peer[connection * 4 + i] = peer.words[i];
-    this.#table.peerPort[connection] = peer.port;
-    if (peer.isUnix) this.#table.flags[connection] = FROM_UNIX;
+    for (let i = 0; i < 4; i++) table.peer[connection * 4 + i] = peer.words[i];
+    table.peerPort[connection] = peer.port;
+    if (peer.isUnix) table.flags[connection] = FROM_UNIX;
     if (this.#log.isOn) this.#log.opened(connection, this.#engine.now());
-    if (this.#admission.tryEnter()) this.#admit(connection);
+    if (this.#admission.tryEnter()) this.#lifecycle.admit(connection);
     else this.#admission.wait(connection);
   }
 
   connected(socket: number, result: number): void {
-    this.#admission.mayAdmit = true;
     const connection = this.#owners.of(socket);
     const done = result < 0 ? result : this.#serverSide.prepare(connection);
+    this.#admission.mayAdmit = true;
     if (done !== 0) this.#reached(connection, done);
   }
 
   secured(socket: number, result: number): void {
     const connection = this.#owners.of(socket);
-    const state = this.#table.state[connection];
-    if (result < 0) this.#tlsLog.failed(connection, state === STATE.securing, this.#engine.tlsFailure(socket));
-    if (state !== STATE.securing) {
+    const isClient = this.#table.state[connection] === STATE.securing;
+    if (result < 0) this.#tlsLog.failed(connection, isClient, this.#engine.tlsFailure(socket));
+    if (isClient) {
+      this.#lifecycle.secured(connection, result);
+    } else {
       this.#admission.mayAdmit = true;
       this.#reached(connection, result);
-    } else if (result < 0) {
-      this.#state.meters.refused(REFUSAL.no_tls);
-      this.#finish(connection, false, 'refused');
-    } else {
-      const isToBeHeard = this.#clientSide.secured(connection);
-      if (isToBeHeard) this.#hear(connection);
-      else this.#admit(connection);
     }
   }
 
-  /** A server has taken the connection, or will not. */
+  /** A server has taken the connection or idler, or will not (-errno). */
   #reached(connection: number, result: number): void {
-    const state = this.#table.state[connection];
-    if (state === STATE.reaching) {
-      this.#idlers.connected(connection, result, this.#engine.now());
-      return;
-    }
-    this.#wheel.cancel(connection);
-    if (result < 0) this.#sought(connection, this.#serverSide.failed(connection, result));
-    else this.#connectSucceeded(connection);
+    if (this.#table.state[connection] !== STATE.reaching) this.#lifecycle.reached(connection, result);
+    else this.#idlers.connected(connection, result, this.#engine.now());
   }
 
   received(socket: number, buffer: number, length: number): void {
@@ -207,9 +178,10 @@ export class TcpProxy implements TlsHandler, Orders {
     const state = this.#table.state[connection];
     if (state === STATE.relaying) {
       if (this.#idle.timeoutMs > 0 && length > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
-      this.#relayReceived(connection, socket, buffer, length);
+      const verdict = this.#pair.received(connection, socket, buffer, length);
+      if (verdict !== RELAY_GOES_ON) this.#lifecycle.ended(connection, socket, verdict);
     } else if (state === STATE.hearing) {
-      this.#heard(connection, this.#firstBytes.received(connection, buffer, length), length);
+      this.#lifecycle.heard(connection, this.#firstBytes.received(connection, buffer, length), length);
     } else if (state === STATE.dummy) {
       this.#answerDummy(connection, socket, buffer, length);
     } else if (state === STATE.idler) {
@@ -218,41 +190,42 @@ export class TcpProxy implements TlsHandler, Orders {
       if (buffer >= 0) this.#engine.release(buffer);
       if (state !== STATE.refusing) return;
       if (length > 0) this.#engine.receive(socket);
-      else this.#finish(connection, false, 'refused');
+      else this.#lifecycle.finish(connection, false, 'refused');
     }
-  }
-
-  #relayReceived(connection: number, socket: number, buffer: number, length: number): void {
-    const verdict = this.#pair.received(connection, socket, buffer, length);
-    if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, socket, verdict);
-  }
-
-  /** The pair has ended, by what `socket` reported last. */
-  #relayEnded(connection: number, socket: number, verdict: number): void {
-    if (verdict === RELAY_REFUSED) this.#answerRefusal(connection);
-    else this.#finish(connection, verdict === RELAY_BROKEN, this.#pair.endingOf(connection, socket, verdict));
   }
 
   sent(socket: number, result: number): void {
     const connection = this.#owners.of(socket);
-    if (this.#table.state[connection] === STATE.relaying) {
+    const state = this.#table.state[connection];
+    if (state === STATE.relaying) {
       if (this.#idle.timeoutMs > 0 && result === 0) this.#table.lastActiveMs[connection] = this.#engine.now();
-      const flags = this.#table.flags[connection];
-      if ((flags & INTRODUCING) !== 0 && socket === this.#table.serverSocket[connection]) {
-        this.#introduced(connection, result);
+      if ((this.#table.flags[connection] & INTRODUCING) !== 0 && socket === this.#table.serverSocket[connection]) {
+        this.#lifecycle.introduced(connection, result);
         return;
       }
       const verdict = this.#pair.sent(connection, socket, result);
-      if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, socket, verdict);
-    } else if (this.#table.state[connection] === STATE.connecting) {
-      this.#introduced(connection, result);
+      if (verdict !== RELAY_GOES_ON) this.#lifecycle.ended(connection, socket, verdict);
+    } else if (state === STATE.connecting) {
+      this.#lifecycle.introduced(connection, result);
     } else if (result < 0) {
-      this.#finish(connection, false, 'client_reset');
-    } else if (this.#table.state[connection] === STATE.refusing) {
+      this.#lifecycle.finish(connection, false, 'client_reset');
+    } else if (state === STATE.refusing) {
       this.#engine.shutdown(socket);
     } else {
       this.#engine.receive(socket);
     }
+  }
+
+  #answerDummy(connection: number, socket: number, buffer: number, length: number): void {
+    if (length <= 0) {
+      this.#lifecycle.finish(connection, false, length === 0 ? 'client' : 'client_reset');
+      return;
+    }
+    if (this.#idle.timeoutMs > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
+    this.#engine.release(buffer);
+    const answer = this.#engine.acquire();
+    if (answer < 0) this.#lifecycle.finish(connection, true, 'shortage');
+    else if (this.#engine.send(socket, answer, dummyAnswer(this.#engine.bytes(answer)))) this.#engine.receive(socket);
   }
 
   timer(nowMs: number): void {
@@ -261,230 +234,38 @@ export class TcpProxy implements TlsHandler, Orders {
     this.#admission.timer(nowMs);
   }
 
+  /** The deadline of a connection has come. */
+  readonly #expired = (connection: number): void => {
+    const state = this.#table.state[connection];
+    if (state === STATE.connecting) {
+      this.#lifecycle.reached(connection, -ERRNO.ETIMEDOUT);
+    } else if (state === STATE.reaching) {
+      this.#admission.mayAdmit = true;
+      this.#idlers.connected(connection, -ERRNO.ETIMEDOUT, this.#engine.now());
+    } else if (state === STATE.hearing) {
+      this.#lifecycle.heard(connection, this.#firstBytes.late(connection), 0);
+    } else if (state === STATE.securing) {
+      this.#lifecycle.handshakeIsLate(connection);
+    } else if (state === STATE.refusing) {
+      this.#lifecycle.finish(connection, false, 'refused');
+    } else {
+      this.#lifecycle.overdue(connection);
+    }
+  };
+
   turn(nowMs: number): void {
     if (this.#mail.hasCome()) this.readMail();
-    if (this.#admission.beginTurn()) this.#admitWaiting();
-    this.#admission.grant();
+    const admission = this.#admission;
+    if (admission.beginTurn()) {
+      for (let row = admission.next(); row !== NONE; row = admission.next()) this.#lifecycle.admit(row);
+    }
+    admission.grant();
     this.#idlers.fill(nowMs);
-    const wakeAt = Math.min(this.#wheel.nextDeadline(), this.#admission.wakeAt(), this.#idlers.wakeAt());
+    const wakeAt = Math.min(this.#wheel.nextDeadline(), admission.wakeAt(), this.#idlers.wakeAt());
     if (wakeAt !== this.#wakeAt) {
       this.#wakeAt = wakeAt;
       this.#engine.wakeAt(wakeAt);
     }
-  }
-
-  #admitWaiting(): void {
-    for (let connection = this.#admission.next(); connection !== NONE; connection = this.#admission.next()) {
-      this.#admit(connection);
-    }
-  }
-
-  /** A connection has its place (waiting -> connecting, dummy or free). */
-  #admit(connection: number): void {
-    this.#table.state[connection] = STATE.connecting;
-    if (this.#clientSide.mustBeHeard(connection)) this.#hear(connection);
-    else if (this.#clientSide.isCovered(connection)) this.#secure(connection);
-    else if (this.#settings.dummy) this.#beDummy(connection);
-    else this.#sought(connection, this.#serverSide.seek(connection));
-  }
-
-  /** Its first bytes come before a server (-> hearing). */
-  #hear(connection: number): void {
-    this.#table.state[connection] = STATE.hearing;
-    this.#clientSide.hear(connection);
-  }
-
-  /** The client's handshake comes first, unless it is one that nobody would serve (connecting -> securing). */
-  #secure(connection: number): void {
-    if (!this.#clientSide.isServed(connection)) {
-      this.#refuse(connection);
-      return;
-    }
-    this.#table.state[connection] = STATE.securing;
-    this.#clientSide.secure(connection);
-  }
-
-  /** We answer it ourselves (connecting -> dummy). */
-  #beDummy(connection: number): void {
-    this.#table.state[connection] = STATE.dummy;
-    this.#idle.begin(connection);
-    this.#engine.receive(this.#table.clientSocket[connection]);
-  }
-
-  /** What the search for a server has come to (connecting -> relaying, waiting or free). */
-  #sought(connection: number, found: number): void {
-    if (found >= 0) {
-      this.#relayFromIdler(connection, found);
-    } else if (found === NOBODY) {
-      this.#refuse(connection);
-    } else if (found !== UNDER_WAY) {
-      this.#wait(connection);
-      // Where it is other workers that connect to a server that is busy, nobody tells when they have ended.
-      if (found === SHORT || this.#threads > 1) this.#admission.retryLater();
-    }
-  }
-
-  /** Nobody takes it (-> free). */
-  #refuse(connection: number): void {
-    const isAdmitted = this.#clientSide.isAdmitted(connection);
-    this.#state.meters.refused(isAdmitted ? REFUSAL.no_server : REFUSAL.denied);
-    this.#finish(connection, false, isAdmitted ? 'no_server' : 'denied');
-  }
-
-  /** Its place goes back and it queues again (-> waiting). */
-  #wait(connection: number): void {
-    this.#table.server[connection] = NONE;
-    this.#table.state[connection] = STATE.waiting;
-    this.#admission.leave();
-    this.#admission.wait(connection);
-  }
-
-  #connectSucceeded(connection: number): void {
-    this.#serverSide.succeeded(connection);
-    this.#beginRelay(connection);
-    this.#engine.receive(this.#table.serverSocket[connection]);
-    this.#open(connection);
-  }
-
-  /** Both sides are connected (connecting -> relaying). */
-  #beginRelay(connection: number): void {
-    this.#table.state[connection] = STATE.relaying;
-    this.#pair.begin(connection);
-  }
-
-  /** A kept connection becomes this client's server side, with whatever the server has said already. */
-  #relayFromIdler(connection: number, idler: number): void {
-    this.#serverSide.join(connection, idler);
-    const socket = this.#table.serverSocket[connection];
-    this.#beginRelay(connection);
-    const early = this.#idlers.takeEarlyBytes(idler);
-    this.#open(connection);
-    // Without early bytes the idler's receive is still under way and its end will be this connection's.
-    if (early === undefined) return;
-    if (this.#table.state[connection] === STATE.relaying) {
-      this.#relayReceived(connection, socket, early.buffer, early.length);
-    } else this.#engine.release(early.buffer);
-  }
-
-  /** Some of them have come, or no more are to be waited for (hearing -> connecting or free). */
-  #heard(connection: number, verdict: number, length = 0): void {
-    if (verdict === HEAR_ON) {
-      this.#engine.receive(this.#table.clientSocket[connection]);
-      return;
-    }
-    if (verdict !== HEARD) {
-      this.#finish(connection, false, length < 0 ? 'client_reset' : 'refused');
-      return;
-    }
-    this.#clientSide.heard(connection);
-    this.#admit(connection);
-  }
-
-  /** What is to come before the client's next bytes: our PROXY header, then what the client has said already. */
-  #open(connection: number): void {
-    const { proxy, tls } = this.#servers.spec(this.#table.server[connection]);
-    // To a server that speaks TLS it has gone before.
-    const sent = proxy === 'off' || tls !== 'off' ? 1 : this.#introductions.sendHeader(connection, proxy);
-    if (sent < 0) this.#finish(connection, true, 'shortage');
-    else if (sent === 0) this.#table.flags[connection] |= INTRODUCING;
-    else this.#passOpening(connection);
-  }
-
-  /** Our PROXY header has been sent, or could not be. */
-  #introduced(connection: number, result: number): void {
-    const isConnecting = this.#table.state[connection] === STATE.connecting;
-    this.#table.flags[connection] &= ~INTRODUCING;
-    if (isConnecting && result < 0) this.#reached(connection, result);
-    else if (isConnecting) this.#serverSide.secure(connection);
-    else if (result < 0) this.#relayEnded(connection, this.#table.serverSocket[connection], RELAY_BROKEN);
-    else this.#passOpening(connection);
-  }
-
-  /** The client's turn: what it has said already, and then itself. */
-  #passOpening(connection: number): void {
-    const socket = this.#table.clientSocket[connection];
-    const opening = this.#clientSide.takeOpening(connection);
-    if (opening === undefined) this.#engine.receive(socket);
-    else this.#relayReceived(connection, socket, opening.buffer, opening.length);
-  }
-
-  /** The client is told why, with nobody else left to be told (relaying -> refusing). */
-  #answerRefusal(connection: number): void {
-    const socket = this.#table.clientSocket[connection];
-    const status = this.#pair.refusal(connection);
-    const isReceiving = this.#pair.end(connection);
-    this.#wheel.cancel(connection);
-    this.#serverSide.close(connection, false);
-    this.#serverSide.leave(connection, 'refused');
-    if (this.#log.isOn) this.#log.answered(connection, status);
-    this.#table.state[connection] = STATE.refusing;
-    const buffer = this.#engine.acquire();
-    if (buffer < 0) {
-      this.#finish(connection, true, 'shortage');
-      return;
-    }
-    this.#wheel.arm(connection, this.#engine.now() + LINGER_MS);
-    if (!isReceiving) this.#engine.receive(socket);
-    const length = refusalAnswer(this.#engine.bytes(buffer), status);
-    if (this.#engine.send(socket, buffer, length)) this.#engine.shutdown(socket);
-  }
-
-  /** The one end of every connection: gives back what it holds, whatever state it is in (-> free). */
-  #finish(connection: number, reset: boolean, how: Ending): void {
-    if (this.#log.isOn) this.#log.ended(connection, how, this.#engine.now());
-    const state = this.#table.state[connection];
-    const clientSocket = this.#table.clientSocket[connection];
-    this.#wheel.cancel(connection);
-    this.#serverSide.leave(connection, how);
-    this.#pair.end(connection);
-    this.#clientSide.end(connection);
-    this.#serverSide.close(connection, reset);
-    if (clientSocket !== NONE) {
-      this.#owners.clear(clientSocket);
-      this.#engine.close(clientSocket, reset);
-    }
-    this.#table.release(connection);
-    if (state !== STATE.waiting) this.#admission.leave();
-  }
-
-  readonly #expired = (connection: number): void => {
-    const state = this.#table.state[connection];
-    if (state === STATE.connecting) this.#sought(connection, this.#serverSide.failed(connection, -ERRNO.ETIMEDOUT));
-    else if (state === STATE.securing) this.#tooSlow(connection);
-    else if (state === STATE.reaching) this.connected(this.#table.serverSocket[connection], -ERRNO.ETIMEDOUT);
-    else if (state === STATE.hearing) this.#heard(connection, this.#firstBytes.late(connection));
-    else if (state === STATE.refusing) this.#finish(connection, false, 'refused');
-    else if (this.#pair.headDeadlineMs(connection) <= this.#engine.now()) this.#headIsLate(connection);
-    else this.#checkIdleness(connection);
-  };
-
-  #tooSlow(connection: number): void {
-    this.#clientSide.tooSlow(connection);
-    this.#state.meters.refused(REFUSAL.tls_too_slow);
-    this.#finish(connection, true, 'refused');
-  }
-
-  #headIsLate(connection: number): void {
-    const verdict = this.#pair.headIsLate(connection);
-    if (verdict !== RELAY_GOES_ON) this.#relayEnded(connection, NONE, verdict);
-    else this.#idle.begin(connection);
-  }
-
-  #checkIdleness(connection: number): void {
-    const verdict = this.#idle.check(connection);
-    if (verdict !== IN_USE) this.#finish(connection, verdict === IDLE_UNREAD, 'idle');
-  }
-
-  #answerDummy(connection: number, socket: number, buffer: number, length: number): void {
-    if (length <= 0) {
-      this.#finish(connection, false, length === 0 ? 'client' : 'client_reset');
-      return;
-    }
-    if (this.#idle.timeoutMs > 0) this.#table.lastActiveMs[connection] = this.#engine.now();
-    this.#engine.release(buffer);
-    const answer = this.#engine.acquire();
-    if (answer < 0) this.#finish(connection, true, 'shortage');
-    else if (this.#engine.send(socket, answer, dummyAnswer(this.#engine.bytes(answer)))) this.#engine.receive(socket);
   }
 
   /** Does what the main thread has written, all of it. */
@@ -494,24 +275,24 @@ export class TcpProxy implements TlsHandler, Orders {
   }
 
   configure(configuration: Configuration): void {
-    const before = this.#settings.idleTimeoutSec;
     const { settings } = configuration;
-    this.#settings = settings;
-    this.#idle.timeoutMs = settings.idleTimeoutSec * 1000;
+    const idleTimeoutMs = settings.idleTimeoutSec * 1000;
+    const isNewTimeout = idleTimeoutMs !== this.#idle.timeoutMs;
+    this.#idle.timeoutMs = idleTimeoutMs;
     this.#admission.configure(settings);
     this.#balancer.configure(configuration);
     this.#serverSide.configure(configuration);
     this.#introductions.configure(configuration);
     this.#clientSide.configure(configuration);
+    this.#lifecycle.configure(settings);
     this.#pair.configure(settings);
     this.#log.configure(settings, this.#engine.now());
     this.#idlers.wanted = this.#admission.idlerShare;
     this.#idlers.dropUnwanted(this.#engine.now());
-    if (before !== settings.idleTimeoutSec && settings.idleTimeoutSec > 0) {
-      for (let connection = 0; connection < this.#table.highWater; connection++) {
-        const state = this.#table.state[connection];
-        if (state === STATE.relaying || state === STATE.dummy) this.#idle.begin(connection);
-      }
+    if (!isNewTimeout) return;
+    for (let connection = 0; connection < this.#table.highWater; connection++) {
+      const state = this.#table.state[connection];
+      if (state === STATE.relaying || state === STATE.dummy) this.#idle.begin(connection);
     }
   }
 
@@ -522,7 +303,7 @@ export class TcpProxy implements TlsHandler, Orders {
   closeByHand(connection: number): void {
     const state = this.#table.state[connection];
     if (state === STATE.idler || state === STATE.reaching) this.#idlers.drop(connection, this.#engine.now());
-    else if (state !== STATE.free) this.#finish(connection, false, 'ordered');
+    else if (state !== STATE.free) this.#lifecycle.finish(connection, false, 'ordered');
   }
 
   /** Reading the mail is enough: places are looked for after it. */
