@@ -31,6 +31,7 @@ import type { WorkerStart } from './messages.js';
 import { OwnAddresses } from './own-addresses.js';
 import { OwnerTable } from './owner-table.js';
 import { ServerEpochs } from './server-epochs.js';
+import { SessionRoom } from './session-room.js';
 import { REFUSED, Transparency } from './transparency.js';
 import { DROP, Drops } from './udp-drops.js';
 import { UdpSessionTable } from './udp-session-table.js';
@@ -46,11 +47,6 @@ const SWEEP_ROWS = 8192;
 const SWEEP_MOVES = 256;
 /** The main thread is not asked for a place more often, however many datagrams want one. */
 const ASK_MS = 10;
-/** At least so many sessions fewer than there were when ports or descriptors ran out: a batch of new ones, while those they push out are closed. */
-const ROOM_MARGIN = 64;
-/** How long that holds before it is found out again; and until it may be found to be less, as what was made room of is free. */
-const ROOM_MS = 60_000;
-const ROOM_MADE_MS = 100;
 
 export class UdpProxy implements DatagramHandler, Orders {
   #engine!: Datagrams;
@@ -92,9 +88,7 @@ export class UdpProxy implements DatagramHandler, Orders {
   /** Row that the search for sessions of failed servers goes on from; NONE: there is no search. */
   #sweepAt = NONE;
   #askAgainMs = 0;
-  /** Sessions that there are ports and descriptors for, as far as has been found out. */
-  #room = Infinity;
-  #roomSinceMs = -Infinity;
+  readonly #room = new SessionRoom();
   #wakeAt = Infinity;
   /** The client that a proxy names, during one datagram. */
   readonly #peer = new Int32Array(4);
@@ -367,8 +361,8 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   /** One of the -x places; if they are all taken the session that was silent longest makes room. */
   #takePlace(): boolean {
-    if (this.#engine.now() - this.#roomSinceMs > ROOM_MS) this.#room = Infinity;
-    while (this.#sessions.size >= this.#room) this.#evict();
+    const room = this.#room.at(this.#engine.now());
+    while (this.#sessions.size >= room) this.#evict();
     for (;;) {
       if (this.#state.tryTakeConnection(this.#limit())) return true;
       if (this.#sessions.size === 0) break;
@@ -387,15 +381,6 @@ export class UdpProxy implements DatagramHandler, Orders {
   nudged(): void {
     if (this.#sessions.size <= Math.floor(this.#limit() / this.#threads)) return;
     this.#evict();
-  }
-
-  /** Ports or descriptors have run out. Those of a session that ends are free after the batch: room is to be made before that. */
-  #learnRoom(): void {
-    const now = this.#engine.now();
-    if (now - this.#roomSinceMs < ROOM_MADE_MS) return;
-    const { size } = this.#sessions;
-    this.#room = Math.max(Math.ceil(size / 2), size - Math.max(ROOM_MARGIN, size >> 3));
-    this.#roomSinceMs = now;
   }
 
   /** Ends the session that was silent longest; there is one. */
@@ -448,7 +433,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     const endpoint = this.#servers.spec(server).endpoint as Endpoint;
     const socket = this.#connectAs(row, endpoint, this.#rows.peerPort[row]);
     if (socket !== -ERRNO.EMFILE && socket !== -ERRNO.ENFILE && socket !== -ERRNO.EAGAIN) return socket;
-    this.#learnRoom();
+    this.#room.hasRunOut(this.#sessions.size, this.#engine.now());
     if (this.#sessions.oldest() === row) return socket;
     this.#evict();
     return this.#connectAs(row, endpoint, this.#rows.peerPort[row]);
