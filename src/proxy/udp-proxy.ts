@@ -6,7 +6,7 @@
  * Hot path: positional numbers, no objects, no closures.
  */
 import { Acl } from '../core/acl.js';
-import type { Endpoint, IpEndpoint, IpWords } from '../core/address.js';
+import type { Endpoint, IpEndpoint } from '../core/address.js';
 import { Balancer } from '../core/balancer.js';
 import { ClientTable } from '../core/client-table.js';
 import { ABUSE_SLOT, type Configuration, EMERGENCY_SLOT, NONE, type Settings } from '../core/configuration.js';
@@ -34,6 +34,7 @@ import { ServerEpochs } from './server-epochs.js';
 import { SessionRoom } from './session-room.js';
 import { REFUSED, Transparency } from './transparency.js';
 import { DROP, Drops } from './udp-drops.js';
+import { UdpSender } from './udp-sender.js';
 import { UdpSessionTable } from './udp-session-table.js';
 import { UdpTraffic } from './udp-traffic.js';
 
@@ -50,12 +51,10 @@ const ASK_MS = 10;
 
 export class UdpProxy implements DatagramHandler, Orders {
   #engine!: Datagrams;
-  #kept!: KeptDatagrams;
+  #sender!: UdpSender;
   #headers!: DatagramHeaders;
   /** Who begins each datagram with a PROXY header; undefined: nobody does. */
   #proxies: Acl | undefined;
-  /** Some server wants a PROXY header. */
-  #introduces = false;
   readonly #post: Post;
   readonly #mail: Mail;
   readonly #rows: ConnectionTable;
@@ -116,9 +115,18 @@ export class UdpProxy implements DatagramHandler, Orders {
   /** To be called once, before the engine runs. */
   attach(engine: Datagrams): void {
     this.#engine = engine;
-    this.#kept = new KeptDatagrams(engine.memory);
     this.#headers = new DatagramHeaders(engine.memory, KEPT_BYTES);
     this.#wheel = new TimerWheel(FIRST_TIMERS, TICK_MS, engine.now());
+    this.#sender = new UdpSender({
+      engine,
+      sessions: this.#sessions,
+      servers: this.#servers,
+      headers: this.#headers,
+      kept: new KeptDatagrams(engine.memory),
+      traffic: this.#traffic,
+      log: this.#log,
+      wheel: this.#wheel,
+    });
     this.configure(this.#mail.configuration);
   }
 
@@ -190,7 +198,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     }
     if (row === NONE) row = this.#open(peer, port, via, key, header, server);
     else if (this.#isAvoided(row) && !this.#rehome(row)) return;
-    if (row !== NONE) this.#forward(row, at, length);
+    if (row !== NONE) this.#sender.forward(row, at, length);
   }
 
   answered(socket: number, at: number, length: number): void {
@@ -216,7 +224,7 @@ export class UdpProxy implements DatagramHandler, Orders {
 
   failed(socket: number, error: number): void {
     const row = this.#owners.of(socket);
-    if (row !== NONE && isNetworkError(error) && this.#serverFailed(row, error)) this.#sendKept(row);
+    if (row !== NONE && isNetworkError(error) && this.#serverFailed(row, error)) this.#sender.sendKept(row);
   }
 
   unsent(tag: number, isReply: boolean, at: number, length: number, error: number): void {
@@ -230,13 +238,13 @@ export class UdpProxy implements DatagramHandler, Orders {
     }
     if (error === -ERRNO.ECANCELED) {
       // The session has moved meanwhile.
-      this.#sendAgain(tag, at, length);
+      this.#sender.sendAgain(tag, at, length);
     } else if (isNetworkError(error)) {
       // What the error is about was sent before, if anything was; this one has not been tried. With nothing before it
       // there is no way to the server, and trying again would not end.
       const isAboutEarlier = this.#sessions.waitingSinceMs[tag] !== 0;
       const hasMoved = this.#serverFailed(tag, error);
-      if (hasMoved || (isAboutEarlier && this.#sessions.isOpen(tag))) this.#sendAgain(tag, at, length);
+      if (hasMoved || (isAboutEarlier && this.#sessions.isOpen(tag))) this.#sender.sendAgain(tag, at, length);
     } else {
       this.#drops.add(DROP.unsent);
     }
@@ -261,35 +269,6 @@ export class UdpProxy implements DatagramHandler, Orders {
     if (wakeAt !== this.#wakeAt) {
       this.#wakeAt = wakeAt;
       this.#engine.wakeAt(wakeAt);
-    }
-  }
-
-  /** To a session's server, whose turn it is to answer. */
-  #forward(row: number, at: number, length: number): void {
-    const now = this.#engine.now();
-    const sessions = this.#sessions;
-    this.#send(row, at, length);
-    sessions.keptAt[row] = this.#kept.keep(at, length);
-    sessions.keptLength[row] = length;
-    sessions.requests[row] += 1;
-    this.#rows.firstServer[row] = NONE;
-    this.#rows.lastActiveMs[row] = now;
-    sessions.touch(row);
-    this.#traffic.sent(row, length, now);
-    if (this.#log.isOn) this.#log.clientSentDatagram(row, this.#engine.memory, at, length, now);
-    if (sessions.waitingSinceMs[row] === 0) {
-      sessions.waitingSinceMs[row] = now;
-      if (this.#expectMs > 0) this.#wheel.arm(2 * row + 1, now + this.#expectMs);
-    }
-  }
-
-  #send(row: number, at: number, length: number): void {
-    const socket = this.#rows.serverSocket[row];
-    if (!this.#introduces || this.#servers.spec(this.#rows.server[row]).proxy === 'off') {
-      this.#engine.send(socket, at, length, row);
-    } else {
-      const together = this.#headers.put(row, at, length);
-      this.#engine.send(socket, together, this.#headers.lengthOf(row) + length, row);
     }
   }
 
@@ -337,19 +316,12 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#rows.clientGeneration[row] = generation;
     this.#rows.lastActiveMs[row] = now;
     if (this.#log.isOn) this.#log.opened(row, now);
-    if (this.#introduces) this.#introduce(row, header);
+    this.#sender.introduce(row, header, this.#bound as IpEndpoint);
     if (!this.#settle(row, server)) return NONE;
     this.#engine.keepPath(row);
     if (client !== NONE) this.#clients.addConnect(client, generation);
     this.#wheel.arm(2 * row, now + this.#timeoutMs);
     return row;
-  }
-
-  #introduce(row: number, header: ProxyHeader | undefined): void {
-    const { local } = this.#engine;
-    const bound = this.#bound as IpEndpoint;
-    const here = local.some((word) => word !== 0) ? { ...bound, address: words(local) } : bound;
-    this.#headers.begin(row, words(this.#rows.address(row)), this.#rows.peerPort[row], here, header);
   }
 
   /** A sender with the listener's own port that has its address too: an answer would come back as a question. */
@@ -525,17 +497,6 @@ export class UdpProxy implements DatagramHandler, Orders {
     return this.#settle(row, next);
   }
 
-  #sendKept(row: number): void {
-    const at = this.#kept.find(this.#sessions.keptAt[row]);
-    if (at >= 0) this.#sendAgain(row, at, this.#sessions.keptLength[row]);
-  }
-
-  /** To the server that the session has now. The client has sent it once, so only the server's count grows. */
-  #sendAgain(row: number, at: number, length: number): void {
-    this.#send(row, at, length);
-    this.#state.addSent(this.#rows.server[row], length);
-  }
-
   /** Moves the sessions of servers that have failed, some a turn, so that those of others need not wait. */
   #sweep(): void {
     const end = Math.min(this.#rows.highWater, this.#sweepAt + SWEEP_ROWS);
@@ -545,7 +506,7 @@ export class UdpProxy implements DatagramHandler, Orders {
       if (!this.#sessions.isOpen(row) || !this.#isAvoided(row)) continue;
       moves++;
       const isWaiting = this.#sessions.waitingSinceMs[row] !== 0;
-      if (this.#rehome(row) && isWaiting) this.#sendKept(row);
+      if (this.#rehome(row) && isWaiting) this.#sender.sendKept(row);
     }
     this.#sweepAt = row < this.#rows.highWater ? row : NONE;
   }
@@ -597,7 +558,7 @@ export class UdpProxy implements DatagramHandler, Orders {
     } else if (this.#heardMs[this.#rows.server[row]] > since) {
       this.#sessions.waitingSinceMs[row] = 0;
     } else if (this.#serverFailed(row, -ERRNO.ETIMEDOUT)) {
-      this.#sendKept(row);
+      this.#sender.sendKept(row);
       this.#sessions.waitingSinceMs[row] = now;
       this.#wheel.arm(2 * row + 1, now + this.#expectMs);
     }
@@ -622,11 +583,13 @@ export class UdpProxy implements DatagramHandler, Orders {
     this.#transparency.configure(settings);
     const { configuration: before } = this.#mail;
     this.#proxies = settings.proxyAcl === NONE ? undefined : new Acl(configuration.acls[settings.proxyAcl]);
-    const introduces = configuration.servers.some(({ proxy }) => proxy !== 'off');
+    const introduced = this.#sender.introduces;
+    this.#sender.configure(configuration);
     // Its sockets have the addresses of before, or nobody knows what to say of its client; the next datagram of each
     // begins another session.
-    if (settings.transparent !== before.settings.transparent || introduces !== this.#introduces) this.#endAll();
-    this.#introduces = introduces;
+    if (settings.transparent !== before.settings.transparent || introduced !== this.#sender.introduces) {
+      this.#endAll();
+    }
     if (isShorter || configuration.acls !== before.acls || settings.clientAcl !== before.settings.clientAcl) {
       this.#reviewSessions();
     }
@@ -662,8 +625,4 @@ export class UdpProxy implements DatagramHandler, Orders {
   #endAll(): void {
     for (let row = this.#sessions.oldest(); row !== NONE; row = this.#sessions.oldest()) this.#finish(row, 'ordered');
   }
-}
-
-function words(address: Int32Array): IpWords {
-  return [address[0], address[1], address[2], address[3]];
 }
