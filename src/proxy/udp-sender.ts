@@ -30,6 +30,8 @@ export interface UdpSenderParts {
 export class UdpSender {
   /** Some server wants a PROXY header. */
   introduces = false;
+  /** Where clients' datagrams come in; undefined: they do not yet. */
+  bound: IpEndpoint | undefined;
   readonly #engine: Datagrams;
   readonly #sessions: UdpSessionTable;
   readonly #servers: ServerTable;
@@ -57,11 +59,12 @@ export class UdpSender {
     this.introduces = servers.some(({ proxy }) => proxy !== 'off');
   }
 
-  /** What servers are told of a new session's client; `header` is a proxy's, `bound` where the datagram at hand arrived. */
-  introduce(row: number, header: ProxyHeader | undefined, bound: IpEndpoint): void {
+  /** What servers are told of the client of a new session, that of the datagram at hand; `header` is a proxy's. */
+  introduce(row: number, header: ProxyHeader | undefined): void {
     if (!this.introduces) return;
     const { rows } = this.#sessions;
     const { local } = this.#engine;
+    const bound = this.bound as IpEndpoint;
     const here = local.some((word) => word !== 0) ? { ...bound, address: words(local) } : bound;
     this.#headers.begin(row, words(rows.address(row)), rows.peerPort[row], here, header);
   }
