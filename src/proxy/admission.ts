@@ -25,6 +25,9 @@ const WAITING_TRIES = 32;
 /** How long to wait when the system was out of descriptors or memory and nothing of ours has been closed. */
 const RETRY_MS = 100;
 
+/** What a worker is told at its start that matters here. */
+type Start = Pick<WorkerStart, 'shortage' | 'threads' | 'place' | 'connectionCapacity' | 'configuration'>;
+
 export class Admission {
   /** Something has changed that those who wait may have waited for. */
   mayAdmit = false;
@@ -51,7 +54,7 @@ export class Admission {
   #tries = 0;
   #retryAt = Infinity;
 
-  constructor(start: WorkerStart, engine: Engine, table: ConnectionTable, state: ServerState, post: Post) {
+  constructor(start: Start, engine: Engine, table: ConnectionTable, state: ServerState, post: Post) {
     this.#engine = engine;
     this.#table = table;
     this.#state = state;
