@@ -271,7 +271,9 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
       if (link.end !== GOES_ON) this.#breakOff(link, 'closed before a ClientHello', -ERRNO.ECONNRESET);
       return;
     }
-    const end = Math.min(link.inputEnd, link.inputAt + MAX_FLIGHT_BYTES);
+    // All of it together is what fits `#flight`.
+    const room = MAX_FLIGHT_BYTES - (link.hello?.length ?? 0);
+    const end = Math.min(link.inputEnd, link.inputAt + room);
     let flight = this.below.bytes(link.input).subarray(link.inputAt, end);
     if (link.hello !== undefined) flight = joined(link.hello, flight);
     let verdict = this.#hello.parse(flight);

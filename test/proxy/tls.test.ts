@@ -102,6 +102,28 @@ onEachEngine('a ClientHello followed by a megabyte of anything is bounded', asyn
   assert.equal(await say(await secureVisitor(t, balancer.port), 'hello'), 'hello');
 });
 
+/** A ClientHello of TLS 1.2 in one record, its message so long by padding (RFC 7685). */
+function paddedHello(bytes: number): Buffer {
+  const hello = Buffer.alloc(5 + bytes);
+  hello.set([22, 3, 1, bytes >> 8, bytes & 255, 1, 0, (bytes - 4) >> 8, (bytes - 4) & 255, 3, 3]);
+  // After the random no session, one suite, no compression, and one extension.
+  hello.set([0, 0, 2, 0xc0, 0x2b, 1, 0], 43);
+  hello.writeUInt16BE(bytes - 47, 50);
+  hello.writeUInt16BE(21, 52);
+  hello.writeUInt16BE(bytes - 51, 54);
+  return hello;
+}
+
+onEachEngine('a whole ClientHello with a megabyte behind it ends its own connection only', async (t, engine) => {
+  const balancer = await pen(t, { servers: [await tcpBackend(t)], options: serves('ec'), engine });
+  const other = await secureVisitor(t, balancer.port);
+  const flood = await visitor(t, balancer);
+  // The longest is longer than what a first receive takes.
+  flood.write(Buffer.concat([paddedHello(16_384), PAGE]));
+  await hear(flood);
+  assert.equal(await say(other, 'still there'), 'still there');
+});
+
 onEachEngine('RSA and ECDSA, chains, ALPN, staples: each client gets what it asks for', async (t, engine) => {
   const options = [...serves('ec'), ...serves('rsa'), '-O', 'ssl_alpn h2 http/1.1'];
   const balancer = await pen(t, { servers: [await tcpBackend(t)], options, engine });
