@@ -3,10 +3,10 @@
  * descriptors for all that the kernel's queue may hold on top; near either limit it is one client at a time, so that
  * nobody is accepted who cannot be served. Who was accepted ahead of a grant is held, untouched, until there is one.
  */
-import { ERRNO } from '../../sys/errno.js';
 import type { StreamSockets } from '../../sys/stream-socket.js';
 import { IORING_ACCEPT_MULTISHOT, IORING_CQE_F_MORE } from '../../sys/uapi/io-uring.js';
 import { SOCK_CLOEXEC } from '../../sys/uapi/socket.js';
+import { isExhausted } from '../accept-error.js';
 import type { EngineHandler, PeerAddress } from '../engine.js';
 import { ACCEPT, CANCEL, KIND_SHIFT } from './operations.js';
 import type { Ring } from './ring.js';
@@ -137,9 +137,4 @@ export class Acceptor {
     const ioprio = many ? IORING_ACCEPT_MULTISHOT : 0;
     this.#ring.prepAccept(listener, SOCK_CLOEXEC, ioprio, low, this.#table.generation[listener]);
   }
-}
-
-function isExhausted(result: number): boolean {
-  const errno = -result;
-  return errno === ERRNO.EMFILE || errno === ERRNO.ENFILE || errno === ERRNO.ENOBUFS || errno === ERRNO.ENOMEM;
 }
