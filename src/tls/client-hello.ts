@@ -10,6 +10,7 @@
  * A handshake message may be cut over records at any byte. Nothing is believed: every length is checked against what
  * holds it, and the whole is bounded.
  */
+import { DECODE_ERROR, PROTOCOL_VERSION } from './alert.js';
 
 /** The most that a ClientHello may need; post-quantum key shares take 1.2 KB, 300 names of protocols 4 KB. */
 export const MAX_HELLO_BYTES = 16_384;
@@ -32,11 +33,11 @@ export const helloReasons: Readonly<Record<number, string>> = {
   [HELLO_TOO_LONG]: `ClientHello longer than ${MAX_HELLO_BYTES} bytes`,
 };
 
-/** The alert that tells the client, where it may understand one: protocol_version, decode_error. */
+/** The alert that tells the client, where it may understand one. */
 export const helloAlerts: Readonly<Record<number, number>> = {
-  [HELLO_OLD]: 70,
-  [HELLO_BROKEN]: 50,
-  [HELLO_TOO_LONG]: 50,
+  [HELLO_OLD]: PROTOCOL_VERSION,
+  [HELLO_BROKEN]: DECODE_ERROR,
+  [HELLO_TOO_LONG]: DECODE_ERROR,
 };
 
 const RECORD_HANDSHAKE = 22;

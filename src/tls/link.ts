@@ -13,6 +13,9 @@ export const LINGERING = 4;
 /** `end` while the peer's stream goes on. */
 export const GOES_ON = 1;
 
+/** How long a closed socket is kept for its last bytes. */
+export const LINGER_MS = 2_000;
+
 export class Link {
   readonly socket: number;
   readonly isServer: boolean;

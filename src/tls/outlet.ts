@@ -147,7 +147,7 @@ function plainBytes(room: number): number {
   return room - RECORD_OVERHEAD * (Math.ceil(room / RECORD_BYTES) + 1);
 }
 
-export function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
   const both = new Uint8Array(first.length + second.length);
   both.set(first);
   both.set(second, first.length);

@@ -1,6 +1,34 @@
 /** A layer of the engine seam that passes everything on to the engine below; what it does itself it overrides. */
 import type { Endpoint } from '../core/address.js';
-import type { Engine, EngineName, ForeignAddress, PeerAddress } from '../engine/engine.js';
+import type { Engine, EngineHandler, EngineName, ForeignAddress, PeerAddress } from '../engine/engine.js';
+
+/** A layer as the engine below knows it: what is reported of sockets and time. The rest concerns only who is above. */
+export interface Layer {
+  receivedBelow(socket: number, buffer: number, length: number): void;
+  sentBelow(socket: number, result: number): void;
+  timeBelow(nowMs: number): void;
+  turnBelow(nowMs: number): void;
+}
+
+/** Makes the engine below and the layer around it, each of which needs the other. */
+export async function wrapEngine<Wrapping extends Layer>(
+  above: EngineHandler,
+  make: (handler: EngineHandler) => Promise<Engine>,
+  wrap: (below: Engine) => Wrapping,
+): Promise<Wrapping> {
+  let layer: Wrapping | undefined;
+  const handler: EngineHandler = {
+    listening: (listener, result) => above.listening(listener, result),
+    accepted: (listener, socket) => above.accepted(listener, socket),
+    connected: (socket, result) => above.connected(socket, result),
+    received: (socket, buffer, length) => (layer as Wrapping).receivedBelow(socket, buffer, length),
+    sent: (socket, result) => (layer as Wrapping).sentBelow(socket, result),
+    timer: (nowMs) => (layer as Wrapping).timeBelow(nowMs),
+    turn: (nowMs) => (layer as Wrapping).turnBelow(nowMs),
+  };
+  layer = wrap(await make(handler));
+  return layer;
+}
 
 export abstract class PassingLayer implements Engine {
   readonly name: EngineName;

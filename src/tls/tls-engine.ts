@@ -19,38 +19,23 @@
 import type { Engine, EngineHandler } from '../engine/engine.js';
 import { ERRNO } from '../sys/errno.js';
 import { type Mapping, mapAnonymous } from '../sys/memory.js';
-import {
-  ClientHello,
-  HELLO_CUT,
-  HELLO_TOO_LONG,
-  HELLO_WHOLE,
-  helloAlerts,
-  helloReasons,
-  MAX_HELLO_BYTES,
-} from './client-hello.js';
+import { alertRecord, INTERNAL_ERROR, UNRECOGNIZED_NAME } from './alert.js';
+import { HELLO_CUT, HELLO_WHOLE, helloAlerts, helloReasons } from './client-hello.js';
+import { FirstFlight, MAX_FLIGHT_BYTES } from './first-flight.js';
 import { clientNamesOf, type TlsInfo, tlsInfo } from './info.js';
-import { BROKEN, GOES_ON, HELLO, LINGERING, Link, OPEN, SHAKING } from './link.js';
-import { joined, Outlet } from './outlet.js';
-import { PassingLayer } from './passing-layer.js';
+import { BROKEN, GOES_ON, HELLO, LINGER_MS, LINGERING, Link, OPEN, SHAKING } from './link.js';
+import { Outlet } from './outlet.js';
+import { type Layer, PassingLayer, wrapEngine } from './passing-layer.js';
 import { DONE, ENDED, FAILED, type Session, WANTS_ROOM } from './session.js';
 import type { Peer, TlsHandler, TlsLayer } from './tls-layer.js';
 import type { Vault } from './vault.js';
 
-/** Alerts (RFC 8446, 6). */
-const UNRECOGNIZED_NAME = 112;
-const INTERNAL_ERROR = 80;
-
-/** A ClientHello with the headers of the records it may be cut into. */
-const MAX_FLIGHT_BYTES = MAX_HELLO_BYTES + 5 * 64;
-/** How long a closed socket is kept for its last bytes. */
-const LINGER_MS = 2_000;
-
-export class TlsEngine extends PassingLayer implements TlsLayer {
+export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
   readonly #above: TlsHandler;
   readonly #vault: Vault;
   /** By socket. */
   readonly #links: (Link | undefined)[] = [];
-  readonly #hello = new ClientHello();
+  readonly #first = new FirstFlight();
   /** Made when first needed: without FFI an engine can still be wrapped. */
   #outlet!: Outlet;
   /** A ClientHello that came in pieces. */
@@ -63,23 +48,12 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
   #wakeAbove = Infinity;
 
   /** `make` gets the handler to give to the engine below. */
-  static async create(
+  static create(
     above: TlsHandler,
     vault: Vault,
     make: (handler: EngineHandler) => Promise<Engine>,
   ): Promise<TlsEngine> {
-    let engine: TlsEngine | undefined;
-    const handler: EngineHandler = {
-      listening: (listener, result) => above.listening(listener, result),
-      accepted: (listener, socket) => above.accepted(listener, socket),
-      connected: (socket, result) => above.connected(socket, result),
-      received: (socket, buffer, length) => (engine as TlsEngine).#received(socket, buffer, length),
-      sent: (socket, result) => (engine as TlsEngine).#sent(socket, result),
-      timer: (nowMs) => (engine as TlsEngine).#timer(nowMs),
-      turn: (nowMs) => (engine as TlsEngine).#turn(nowMs),
-    };
-    engine = new TlsEngine(above, vault, await make(handler));
-    return engine;
+    return wrapEngine(above, make, (below) => new TlsEngine(above, vault, below));
   }
 
   private constructor(above: TlsHandler, vault: Vault, below: Engine) {
@@ -183,7 +157,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     }
   }
 
-  #received(socket: number, buffer: number, length: number): void {
+  receivedBelow(socket: number, buffer: number, length: number): void {
     const link = this.#links[socket];
     if (link === undefined) {
       this.#above.received(socket, buffer, length);
@@ -206,7 +180,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     this.#leave();
   }
 
-  #sent(socket: number, result: number): void {
+  sentBelow(socket: number, result: number): void {
     const link = this.#links[socket];
     if (link === undefined) {
       this.#above.sent(socket, result);
@@ -225,7 +199,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     this.#leave();
   }
 
-  #timer(nowMs: number): void {
+  timeBelow(nowMs: number): void {
     this.#isInside = true;
     for (const link of this.#lingering) {
       if (link.lingersUntilMs <= nowMs && this.#links[link.socket] === link) this.#closeBelow(link, true);
@@ -239,7 +213,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     if (this.#wakeAbove !== Infinity || this.#lingering.length > 0) this.#setWake();
   }
 
-  #turn(nowMs: number): void {
+  turnBelow(nowMs: number): void {
     this.#isInside = true;
     this.#above.turn(nowMs);
     this.#leave();
@@ -271,26 +245,23 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
       if (link.end !== GOES_ON) this.#breakOff(link, 'closed before a ClientHello', -ERRNO.ECONNRESET);
       return;
     }
-    // All of it together is what fits `#flight`.
-    const room = MAX_FLIGHT_BYTES - (link.hello?.length ?? 0);
-    const end = Math.min(link.inputEnd, link.inputAt + room);
-    let flight = this.below.bytes(link.input).subarray(link.inputAt, end);
-    if (link.hello !== undefined) flight = joined(link.hello, flight);
-    let verdict = this.#hello.parse(flight);
-    if (verdict === HELLO_CUT && flight.length < MAX_FLIGHT_BYTES) {
-      link.hello = flight.slice();
+    const first = this.#first;
+    const end = Math.min(link.inputEnd, link.inputAt + first.room(link.hello));
+    const verdict = first.read(link.hello, this.below.bytes(link.input).subarray(link.inputAt, end));
+    if (verdict === HELLO_CUT) {
+      link.hello = new Uint8Array(first.bytes);
       this.#dropInput(link);
       this.#receiveBelow(link);
       return;
     }
-    if (verdict === HELLO_CUT) verdict = HELLO_TOO_LONG;
     if (verdict !== HELLO_WHOLE) {
       this.#breakOff(link, helloReasons[verdict] as string, -ERRNO.EPROTO, helloAlerts[verdict]);
       return;
     }
-    link.serverName = this.#hello.serverName;
+    const { hello, bytes: flight } = first;
+    link.serverName = hello.serverName;
     try {
-      link.session = this.#vault.accept(this.#hello, this.#outlet.transport);
+      link.session = this.#vault.accept(hello, this.#outlet.transport);
     } catch (error) {
       this.#breakOff(link, (error as Error).message, -ERRNO.ENOMEM, INTERNAL_ERROR);
       return;
@@ -300,7 +271,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
       return;
     }
     link.state = SHAKING;
-    link.hasTls13 = this.#vault.hasTls13 && this.#hello.hasTls13;
+    link.hasTls13 = this.#vault.hasTls13 && hello.hasTls13;
     if (link.hello !== undefined) {
       link.hello = undefined;
       new Uint8Array(this.#flight.buffer).set(flight);
@@ -448,7 +419,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     this.#above.sent(link.socket, link.sendError);
   }
 
-  /** The handshake has come to nothing; where no session can say so, the alert goes out by hand (RFC 8446, 6). */
+  /** The handshake has come to nothing; where no session can say so, the alert goes out by hand */
   #breakOff(link: Link, reason: string, result: number, alert = 0): void {
     this.#dropInput(link);
     link.state = BROKEN;
@@ -456,7 +427,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer {
     link.failure = reason;
     this.#vault.failed(link.isServer);
     if (link.session === undefined && alert !== 0) {
-      link.tail = Uint8Array.of(21, 3, 1, 0, 2, 2, alert);
+      link.tail = alertRecord(alert);
       this.#outlet.pump(link);
     }
     this.#above.secured(link.socket, result);

@@ -8,72 +8,35 @@
 import { connect, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { Engine, EngineHandler } from '../../engine/engine.js';
 import { ERRNO } from '../../sys/errno.js';
-import { ClientHello, HELLO_CUT, HELLO_TOO_LONG, HELLO_WHOLE, helloAlerts, helloReasons } from '../client-hello.js';
+import { alertRecord, UNRECOGNIZED_NAME } from '../alert.js';
+import { HELLO_CUT, HELLO_WHOLE, helloAlerts, helloReasons } from '../client-hello.js';
+import { FirstFlight } from '../first-flight.js';
 import type { TlsInfo } from '../info.js';
-import { PassingLayer } from '../passing-layer.js';
+import { GOES_ON, LINGER_MS } from '../link.js';
+import { type Layer, PassingLayer, wrapEngine } from '../passing-layer.js';
 import type { Peer, TlsHandler, TlsLayer } from '../tls-layer.js';
+import { NodeLink } from './node-link.js';
 import type { NodeVault, ServerSide } from './node-vault.js';
 import { Wire } from './wire.js';
-
-const UNRECOGNIZED_NAME = 112;
-const MAX_FLIGHT_BYTES = 16_384 + 5 * 64;
-/** How long a closed socket is kept for its last bytes. */
-const LINGER_MS = 2_000;
-const GOES_ON = 1;
 
 /** What TLSSocket has and @types/node does not tell. */
 interface Native {
   readonly ssl: { verifyError(): (Error & { code?: string }) | null };
 }
 
-class Link {
-  readonly socket: number;
-  readonly isServer: boolean;
-  state: 'hello' | 'shaking' | 'open' | 'broken' | 'lingering' = 'hello';
-  wire: Wire | undefined;
-  tls: TLSSocket | undefined;
-  serverName = '';
-  failure = '';
-  asksClients = false;
-  hello = new Uint8Array(0);
-  isAsked = false;
-  isPromised = false;
-  /** Plaintext that has come and not been delivered. */
-  held: Buffer | undefined;
-  end = GOES_ON;
-  /** A reply that goes before the close where there is no session: an alert. */
-  isAlerting = false;
-
-  constructor(socket: number, isServer: boolean) {
-    this.socket = socket;
-    this.isServer = isServer;
-  }
-}
-
-export class NodeTlsEngine extends PassingLayer implements TlsLayer {
+export class NodeTlsEngine extends PassingLayer implements TlsLayer, Layer {
   readonly #above: TlsHandler;
   readonly #vault: NodeVault;
-  readonly #links: (Link | undefined)[] = [];
-  readonly #hello = new ClientHello();
+  readonly #links: (NodeLink | undefined)[] = [];
+  readonly #first = new FirstFlight();
   #wakeAbove = Infinity;
 
-  static async create(
+  static create(
     above: TlsHandler,
     vault: NodeVault,
     make: (handler: EngineHandler) => Promise<Engine>,
   ): Promise<NodeTlsEngine> {
-    let engine: NodeTlsEngine | undefined;
-    const handler: EngineHandler = {
-      listening: (listener, result) => above.listening(listener, result),
-      accepted: (listener, socket) => above.accepted(listener, socket),
-      connected: (socket, result) => above.connected(socket, result),
-      received: (socket, buffer, length) => (engine as NodeTlsEngine).#received(socket, buffer, length),
-      sent: (socket, result) => (engine as NodeTlsEngine).#sent(socket, result),
-      timer: (nowMs) => (engine as NodeTlsEngine).#timer(nowMs),
-      turn: (nowMs) => above.turn(nowMs),
-    };
-    engine = new NodeTlsEngine(above, vault, await make(handler));
-    return engine;
+    return wrapEngine(above, make, (below) => new NodeTlsEngine(above, vault, below));
   }
 
   private constructor(above: TlsHandler, vault: NodeVault, below: Engine) {
@@ -83,7 +46,7 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
   }
 
   acceptTls(socket: number, buffer = -1, at = 0, end = 0): void {
-    const link = new Link(socket, true);
+    const link = new NodeLink(socket, true);
     this.#links[socket] = link;
     if (buffer < 0) {
       this.below.receive(socket);
@@ -95,7 +58,7 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
   }
 
   connectTls(socket: number, peer: Peer): void {
-    const link = new Link(socket, false);
+    const link = new NodeLink(socket, false);
     this.#links[socket] = link;
     const { secureContext, session } = this.#vault.connect(peer);
     const wire = new Wire(this.below, socket);
@@ -222,7 +185,7 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
     super.stop();
   }
 
-  #received(socket: number, buffer: number, length: number): void {
+  receivedBelow(socket: number, buffer: number, length: number): void {
     const link = this.#links[socket];
     if (link === undefined) {
       this.#above.received(socket, buffer, length);
@@ -241,13 +204,13 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
     }
   }
 
-  #sent(socket: number, result: number): void {
+  sentBelow(socket: number, result: number): void {
     const link = this.#links[socket];
     if (link === undefined) this.#above.sent(socket, result);
     else link.wire?.sent(result);
   }
 
-  #timer(nowMs: number): void {
+  timeBelow(nowMs: number): void {
     if (nowMs >= this.#wakeAbove) {
       this.#wakeAbove = Infinity;
       this.#above.timer(nowMs);
@@ -256,29 +219,33 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
     super.wakeAt(this.#wakeAbove);
   }
 
+  turnBelow(nowMs: number): void {
+    this.#above.turn(nowMs);
+  }
+
   /** Streams call when they like: the handler's turn is to follow, as after a report of the engine's. */
-  #tell(link: Link, what: () => void): void {
+  #tell(link: NodeLink, what: () => void): void {
     if (this.#links[link.socket] !== link || link.state === 'lingering') return;
     what();
     super.wakeAt(this.below.now());
   }
 
-  #readHello(link: Link, flight: Uint8Array): void {
-    const all = Buffer.concat([link.hello, flight.subarray(0, MAX_FLIGHT_BYTES)]);
-    let verdict = this.#hello.parse(all);
-    if (verdict === HELLO_CUT && all.length < MAX_FLIGHT_BYTES) {
-      link.hello = all;
+  #readHello(link: NodeLink, flight: Uint8Array): void {
+    const first = this.#first;
+    const room = first.room(link.hello);
+    const verdict = first.read(link.hello, flight.subarray(0, room));
+    if (verdict === HELLO_CUT) {
+      link.hello = first.bytes;
       this.below.receive(link.socket);
       return;
     }
-    if (verdict === HELLO_CUT) verdict = HELLO_TOO_LONG;
     if (verdict !== HELLO_WHOLE) {
       this.#alert(link, helloAlerts[verdict]);
       this.#breakOff(link, helloReasons[verdict] as string, -ERRNO.EPROTO);
       return;
     }
-    link.serverName = this.#hello.serverName;
-    const side = this.#vault.accept(this.#hello);
+    link.serverName = first.hello.serverName;
+    const side = this.#vault.accept(first.hello);
     if (side === undefined) {
       this.#alert(link, UNRECOGNIZED_NAME);
       this.#breakOff(link, `no certificate for '${link.serverName}'`, -ERRNO.EPROTO);
@@ -289,11 +256,12 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
     link.asksClients = side.plan.clientCertificate !== 'off';
     tls.once('secure', () => this.#tell(link, () => this.#verify(link, tls, side)));
     this.#follow(link, wire, tls);
-    wire.push(Buffer.from(all));
+    wire.push(Buffer.from(first.bytes));
+    if (flight.length > room) wire.push(Buffer.from(flight.subarray(room)));
   }
 
   /** TLSSocket leaves it to its server to look at the client's certificate. */
-  #verify(link: Link, tls: TLSSocket, { plan }: ServerSide): void {
+  #verify(link: NodeLink, tls: TLSSocket, { plan }: ServerSide): void {
     const error = plan.clientCertificate === 'off' ? null : (tls as unknown as Native).ssl.verifyError();
     const hasShown = Object.keys(tls.getPeerCertificate()).length > 0;
     if (error !== null && (plan.clientCertificate === 'required' || hasShown)) {
@@ -303,7 +271,7 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
     }
   }
 
-  #follow(link: Link, wire: Wire, tls: TLSSocket): void {
+  #follow(link: NodeLink, wire: Wire, tls: TLSSocket): void {
     link.wire = wire;
     link.tls = tls;
     link.state = 'shaking';
@@ -318,13 +286,13 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
     tls.on('end', ended).on('close', ended);
   }
 
-  #opened(link: Link): void {
+  #opened(link: NodeLink): void {
     link.state = 'open';
     this.#vault.secured(link.isServer, link.tls?.isSessionReused() === true);
     this.#above.secured(link.socket, 0);
   }
 
-  #failed(link: Link, error: Error & { reason?: string }): void {
+  #failed(link: NodeLink, error: Error & { reason?: string }): void {
     const reason = error.reason ?? error.message;
     if (link.state === 'shaking') {
       this.#breakOff(link, reason, -ERRNO.EPROTO);
@@ -335,7 +303,7 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
     this.#deliver(link);
   }
 
-  #ended(link: Link): void {
+  #ended(link: NodeLink): void {
     if (link.state === 'shaking') this.#breakOff(link, 'closed during the handshake', -ERRNO.ECONNRESET);
     else if (link.end === GOES_ON) {
       link.end = 0;
@@ -343,7 +311,7 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
     }
   }
 
-  #deliver(link: Link): void {
+  #deliver(link: NodeLink): void {
     if (!link.isAsked || link.state !== 'open') return;
     if (link.held === undefined) {
       if (link.end === GOES_ON) return;
@@ -361,22 +329,23 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer {
     this.#above.received(link.socket, buffer, length);
   }
 
-  #alert(link: Link, alert = 0): void {
+  #alert(link: NodeLink, alert = 0): void {
     const buffer = alert === 0 ? -1 : this.below.acquire();
     if (buffer < 0) return;
-    this.below.bytes(buffer).set([21, 3, 1, 0, 2, 2, alert]);
+    const record = alertRecord(alert);
+    this.below.bytes(buffer).set(record);
     link.isAlerting = true;
-    this.below.send(link.socket, buffer, 7);
+    this.below.send(link.socket, buffer, record.length);
   }
 
-  #breakOff(link: Link, reason: string, result: number): void {
+  #breakOff(link: NodeLink, reason: string, result: number): void {
     link.state = 'broken';
     link.failure = reason;
     this.#vault.failed(link.isServer);
     this.#above.secured(link.socket, result);
   }
 
-  #closeBelow(link: Link, reset: boolean): void {
+  #closeBelow(link: NodeLink, reset: boolean): void {
     if (this.#links[link.socket] !== link) return;
     this.#links[link.socket] = undefined;
     link.tls?.destroy();
