@@ -14,19 +14,18 @@
  * none is left, and a send from above is done when its last record has been taken below. While an answer of the session
  * itself (`tail`) waits to be sent nothing more is read, so a peer cannot make it grow. docs/internals/tls.md draws it.
  *
+ * The rooms: `handshaker.ts` (until a session is agreed), `inlet.ts` and `outlet.ts` (its bytes). Here: who is asked for
+ * what, and who may be called when.
+ *
  * Hot path: three calls into OpenSSL for a request or an answer; an object a connection, none an operation.
  */
 import type { Engine, EngineHandler } from '../engine/engine.js';
-import { ERRNO } from '../sys/errno.js';
-import { type Mapping, mapAnonymous } from '../sys/memory.js';
-import { alertRecord, INTERNAL_ERROR, UNRECOGNIZED_NAME } from './alert.js';
-import { HELLO_CUT, HELLO_WHOLE, helloAlerts, helloReasons } from './client-hello.js';
-import { FirstFlight, MAX_FLIGHT_BYTES } from './first-flight.js';
+import { Handshaker } from './handshaker.js';
 import { clientNamesOf, type TlsInfo, tlsInfo } from './info.js';
+import { Inlet } from './inlet.js';
 import { BROKEN, GOES_ON, HELLO, LINGER_MS, LINGERING, Link, OPEN, SHAKING } from './link.js';
 import { Outlet } from './outlet.js';
 import { type Layer, PassingLayer, wrapEngine } from './passing-layer.js';
-import { DONE, ENDED, FAILED, type Session, WANTS_ROOM } from './session.js';
 import type { Peer, TlsHandler, TlsLayer } from './tls-layer.js';
 import type { Vault } from './vault.js';
 
@@ -35,11 +34,10 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
   readonly #vault: Vault;
   /** By socket. */
   readonly #links: (Link | undefined)[] = [];
-  readonly #first = new FirstFlight();
-  /** Made when first needed: without FFI an engine can still be wrapped. */
+  // Made when first needed: without FFI an engine can still be wrapped.
   #outlet!: Outlet;
-  /** A ClientHello that came in pieces. */
-  #flight!: Mapping;
+  #inlet!: Inlet;
+  #handshaker!: Handshaker;
   /** Links with something for their handler, who could not be called when they got it. */
   #ready: Link[] = [];
   #lingering: Link[] = [];
@@ -65,7 +63,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
   acceptTls(socket: number, buffer = -1, at = 0, end = 0): void {
     const link = this.#newLink(socket, true);
     if (buffer < 0) {
-      this.#receiveBelow(link);
+      this.#inlet.receive(link);
       return;
     }
     link.input = buffer;
@@ -76,9 +74,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
 
   connectTls(socket: number, peer: Peer): void {
     const link = this.#newLink(socket, false);
-    link.state = SHAKING;
-    link.resumptionKey = this.#vault.keyOf(peer);
-    link.session = this.#vault.connect(peer, this.#outlet.transport);
+    this.#handshaker.begin(link, peer);
     this.#getReady(link);
   }
 
@@ -108,7 +104,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
     }
     link.isAsked = true;
     if (link.input >= 0 || link.hasMore || link.end !== GOES_ON) this.#getReady(link);
-    else this.#receiveBelow(link);
+    else this.#inlet.receive(link);
   }
 
   override send(socket: number, buffer: number, length: number): boolean {
@@ -221,8 +217,10 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
 
   #newLink(socket: number, isServer: boolean): Link {
     if (this.#outlet === undefined) {
-      this.#outlet = new Outlet(this.below, (link) => this.#getReady(link));
-      this.#flight = mapAnonymous(MAX_FLIGHT_BYTES);
+      const getReady = (link: Link): void => this.#getReady(link);
+      this.#outlet = new Outlet(this.below, getReady);
+      this.#inlet = new Inlet(this.#above, this.below, this.#vault, this.#outlet, getReady);
+      this.#handshaker = new Handshaker(this.#above, this.below, this.#vault, this.#inlet, this.#outlet, getReady);
     }
     const link = new Link(socket, isServer);
     this.#links[socket] = link;
@@ -231,185 +229,12 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
 
   /** Whatever can be done for a link whose handler may be called now. */
   #getOn(link: Link): void {
-    if (link.state === HELLO) this.#readHello(link);
-    else if (link.state === SHAKING) this.#shake(link);
+    if (link.state === HELLO) this.#handshaker.readHello(link);
+    else if (link.state === SHAKING) this.#handshaker.shake(link);
     if (link.state === OPEN || link.state === BROKEN) {
       if (link.isPromised && (link.sendError !== 0 || (link.output < 0 && !link.isSending))) this.#keepPromise(link);
-      if (link.isAsked) this.#deliver(link);
+      if (link.isAsked) this.#inlet.deliver(link);
     }
-  }
-
-  /** The first flight of a client: the context is chosen by what it says. */
-  #readHello(link: Link): void {
-    if (link.input < 0) {
-      if (link.end !== GOES_ON) this.#breakOff(link, 'closed before a ClientHello', -ERRNO.ECONNRESET);
-      return;
-    }
-    const first = this.#first;
-    const end = Math.min(link.inputEnd, link.inputAt + first.room(link.hello));
-    const verdict = first.read(link.hello, this.below.bytes(link.input).subarray(link.inputAt, end));
-    if (verdict === HELLO_CUT) {
-      link.hello = new Uint8Array(first.bytes);
-      this.#dropInput(link);
-      this.#receiveBelow(link);
-      return;
-    }
-    if (verdict !== HELLO_WHOLE) {
-      this.#breakOff(link, helloReasons[verdict] as string, -ERRNO.EPROTO, helloAlerts[verdict]);
-      return;
-    }
-    const { hello, bytes: flight } = first;
-    link.serverName = hello.serverName;
-    try {
-      link.session = this.#vault.accept(hello, this.#outlet.transport);
-    } catch (error) {
-      this.#breakOff(link, (error as Error).message, -ERRNO.ENOMEM, INTERNAL_ERROR);
-      return;
-    }
-    if (link.session === undefined) {
-      this.#breakOff(link, `no certificate for '${link.serverName}'`, -ERRNO.EPROTO, UNRECOGNIZED_NAME);
-      return;
-    }
-    link.state = SHAKING;
-    link.hasTls13 = this.#vault.hasTls13 && hello.hasTls13;
-    if (link.hello !== undefined) {
-      link.hello = undefined;
-      new Uint8Array(this.#flight.buffer).set(flight);
-      const { transport } = this.#outlet;
-      transport.offer(this.#flight.address, flight.length);
-      const result = this.#handshake(link);
-      // What is left of it are the last bytes that have come.
-      const left = transport.left + link.inputEnd - end;
-      transport.withdraw();
-      link.inputAt = link.inputEnd - left;
-      if (left === 0) this.#dropInput(link);
-      this.#shaken(link, result);
-    } else {
-      this.#shake(link);
-    }
-  }
-
-  #shake(link: Link): void {
-    if (link.input < 0 && link.end !== GOES_ON) {
-      this.#breakOff(link, 'closed during the handshake', -ERRNO.ECONNRESET);
-      return;
-    }
-    if (link.sendError !== 0) {
-      this.#breakOff(link, 'closed during the handshake', link.sendError);
-      return;
-    }
-    // A client begins without input; everybody else waits for some, and for room for the answer.
-    if (link.tail !== undefined || (link.input < 0 && (link.isServer || link.isReceiving))) {
-      if (link.tail === undefined) this.#receiveBelow(link);
-      return;
-    }
-    if (link.input >= 0) this.#offerInput(link);
-    const result = this.#handshake(link);
-    if (link.input >= 0) this.#takeBackInput(link);
-    this.#shaken(link, result);
-  }
-
-  #handshake(link: Link): number {
-    const session = link.session as Session;
-    this.#vault.current = session;
-    for (;;) {
-      const result = session.handshake();
-      if (result !== WANTS_ROOM) return result;
-      this.#outlet.keepTail(link);
-    }
-  }
-
-  /** What a step of the handshake has brought. */
-  #shaken(link: Link, result: number): void {
-    // What goes out at once goes without a stop in the tail.
-    if (result === DONE || link.tail !== undefined || link.isSending || !this.#outlet.sendFlight(link))
-      this.#outlet.keepTail(link);
-    if (result === DONE) {
-      link.state = OPEN;
-      // All that a server has left to say in TLS 1.3 is tickets.
-      link.isTailLazy = link.isServer && link.hasTls13 && link.tail !== undefined;
-      this.#outlet.pump(link);
-      this.#vault.secured(link.session as Session, link.isServer);
-      this.#above.secured(link.socket, 0);
-      return;
-    }
-    this.#outlet.pump(link);
-    if (result === FAILED) {
-      const session = link.session as Session;
-      this.#breakOff(link, session.verifyFailure || session.failure, -ERRNO.EPROTO);
-    } else if (link.input < 0) {
-      this.#receiveBelow(link);
-    } else {
-      this.#getReady(link);
-    }
-  }
-
-  /** Gives the handler who has asked what there is, or asks below. */
-  #deliver(link: Link): void {
-    if (link.state === OPEN && (link.input >= 0 || link.hasMore)) {
-      // The session's own answers first: their room is bounded.
-      if (link.tail !== undefined && !link.isTailLazy) return;
-      if (this.#read(link)) return;
-    }
-    if (link.end !== GOES_ON) {
-      link.isAsked = false;
-      this.#above.received(link.socket, -1, link.end);
-    } else if (link.input < 0 && !link.hasMore) {
-      this.#receiveBelow(link);
-    } else {
-      this.#getReady(link);
-    }
-  }
-
-  /** Opens what has come into a buffer; true if the handler has got it. */
-  #read(link: Link): boolean {
-    const below = this.below;
-    const session = link.session as Session;
-    const target = below.acquire(link.inputEnd - link.inputAt);
-    if (target < 0) {
-      link.end = -ERRNO.ENOBUFS;
-      return false;
-    }
-    const capacity = below.bytes(target).length;
-    const address = below.address(target);
-    const transport = this.#outlet.transport;
-    if (link.input >= 0) this.#offerInput(link);
-    let length = 0;
-    let result = 0;
-    link.hasMore = false;
-    do {
-      const room = capacity - length;
-      result = session.read(address + length, room);
-      if (result <= 0) break;
-      length += result;
-      // A record that was read to its end, and no byte of the next.
-      if (result < room && transport.left === 0) break;
-    } while (length < capacity);
-    if (length === capacity) link.hasMore = true;
-    if (link.input >= 0) this.#takeBackInput(link);
-    // An answer to the peer does not wait for company: it would be joined by more of them.
-    if (this.#outlet.keepTail(link)) link.isTailLazy = false;
-    if (result === WANTS_ROOM) link.hasMore = true;
-    else if (result === ENDED) this.#endReading(link, 0);
-    else if (result === FAILED) {
-      link.failure = session.failure;
-      this.#vault.failed(link.isServer);
-      this.#endReading(link, -ERRNO.EPROTO);
-    }
-    if (link.tail !== undefined && !link.isTailLazy) this.#outlet.pump(link);
-    if (length === 0) {
-      below.release(target);
-      return false;
-    }
-    link.isAsked = false;
-    this.#above.received(link.socket, target, length);
-    return true;
-  }
-
-  #endReading(link: Link, result: number): void {
-    link.end = result;
-    link.hasMore = false;
-    this.#dropInput(link);
   }
 
   #keepPromise(link: Link): void {
@@ -417,42 +242,6 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
     if (link.output >= 0) this.below.release(link.output);
     link.output = -1;
     this.#above.sent(link.socket, link.sendError);
-  }
-
-  /** The handshake has come to nothing; where no session can say so, the alert goes out by hand */
-  #breakOff(link: Link, reason: string, result: number, alert = 0): void {
-    this.#dropInput(link);
-    link.state = BROKEN;
-    link.end = result;
-    link.failure = reason;
-    this.#vault.failed(link.isServer);
-    if (link.session === undefined && alert !== 0) {
-      link.tail = alertRecord(alert);
-      this.#outlet.pump(link);
-    }
-    this.#above.secured(link.socket, result);
-  }
-
-  #receiveBelow(link: Link): void {
-    if (link.isReceiving) return;
-    link.isReceiving = true;
-    this.below.receive(link.socket);
-  }
-
-  #offerInput(link: Link): void {
-    this.#outlet.transport.offer(this.below.address(link.input) + link.inputAt, link.inputEnd - link.inputAt);
-  }
-
-  #takeBackInput(link: Link): void {
-    const { left } = this.#outlet.transport;
-    this.#outlet.transport.withdraw();
-    link.inputAt = link.inputEnd - left;
-    if (left === 0) this.#dropInput(link);
-  }
-
-  #dropInput(link: Link): void {
-    if (link.input >= 0) this.below.release(link.input);
-    link.input = -1;
   }
 
   #getReady(link: Link): void {
@@ -477,7 +266,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
 
   /** Gives back all that the link holds, except the socket. */
   #letGo(link: Link): void {
-    this.#dropInput(link);
+    this.#inlet.drop(link);
     if (link.output >= 0) this.below.release(link.output);
     link.output = -1;
     if (link.session === undefined) return;
