@@ -6,7 +6,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { CommandError } from '../control/errors.js';
 import { listenCause } from '../control/listen-cause.js';
-import type { AdminDoor, Service } from '../control/service.js';
+import type { Service } from '../control/service.js';
+import type { AdminDoor } from '../control/service-options.js';
 import { listenPrivately, removeStale } from '../control/socket-file.js';
 import { type Endpoint, formatEndpoint, formatIp, ipEndpoint } from '../core/address.js';
 import { Gate } from './gate.js';

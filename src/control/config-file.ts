@@ -32,6 +32,14 @@ export class Script {
   text = '';
   #bytes = 0;
 
+  /** What a file says, and that it can't be read; undefined: nothing. */
+  static async of(file: string | undefined): Promise<Script> {
+    const script = new Script();
+    if (file === undefined) return script;
+    await script.addFile(file).catch((error: unknown) => script.report('configuration file', 'file', error));
+    return script;
+  }
+
   /** Adds one line of the command line or of a file, with what it includes. */
   async addLine(text: string, where: string, origin: Origin, stack: readonly string[] = []): Promise<void> {
     try {

@@ -14,7 +14,8 @@ import type { ConnectionSnapshot, DataPlane, WorkerSnapshot } from '../proxy/dat
 import { Transparency } from '../proxy/transparency.js';
 import { NO_TLS_COUNTS, type TlsCounts } from '../tls/counts.js';
 import { LogRing } from '../weblog/log-ring.js';
-import { type CommandLine, Service, type ServiceOptions } from './service.js';
+import { Service } from './service.js';
+import type { CommandLine, ServiceOptions } from './service-options.js';
 
 /** A state that a connection in use may have. */
 const RELAYING = 2;

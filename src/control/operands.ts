@@ -3,7 +3,7 @@ import { ANY_V4, ipEndpoint } from '../core/address.js';
 import type { Script } from './config-file.js';
 import type { Draft } from './draft.js';
 import { resolveListenOrVip, resolveServer } from './resolve.js';
-import type { CommandLine } from './service.js';
+import type { CommandLine } from './service-options.js';
 
 /** LISTEN and SERVER... of the command line. */
 export async function placeOperands(draft: Draft, commandLine: CommandLine, script: Script): Promise<void> {

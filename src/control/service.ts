@@ -2,8 +2,6 @@
  * The running balancer as the operator sees it. It holds the Setup, gives each change to the data plane, and
  * runs commands one at a time, in the order in which they came; those that only look do not wait.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Acl } from '../core/acl.js';
 import { type Endpoint, formatEndpoint } from '../core/address.js';
 import { type Configuration, isTransparent } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
@@ -14,20 +12,20 @@ import type { CertificateReport } from '../tls/credential.js';
 import type { LoadedTls } from '../tls/load.js';
 import type { Origin } from './argument.js';
 import { ClientWalks } from './client-walks.js';
+import { CommandQueue } from './command-queue.js';
+import { CommandRunner } from './command-runner.js';
 import { printReplies, Script, type ScriptReply } from './config-file.js';
 import { configurationText } from './configuration-text.js';
-import { controlAclOf, LOOPBACK_V4, requireGuarded } from './control-access.js';
-import { ControlServer } from './control-server.js';
+import { ControlKeeper } from './control-keeper.js';
 import { Draft, emptySetup, type Floors, type Setup } from './draft.js';
 import { CommandError, ConfigurationError, causeOf } from './errors.js';
-import { named, type Parsed, parseLine } from './language.js';
 import { listenCause } from './listen-cause.js';
 import { LogKeeper } from './log-keeper.js';
 import { Observer } from './observer.js';
-import { placeOperands } from './operands.js';
+import { prepared } from './preparation.js';
 import { isSame, published, replacedSlots } from './published.js';
 import { replaceFile } from './replace-file.js';
-import { resolveListen } from './resolve.js';
+import type { AdminDoor, CommandLine, ServiceOptions } from './service-options.js';
 import { setupProblems } from './setup-problems.js';
 import type { Moment } from './snapshot.js';
 import { statisticsLines, statisticsPage } from './statistics-page.js';
@@ -39,55 +37,6 @@ import { Views } from './views.js';
 const STOP_PATIENCE_MS = 1_000;
 /** How often the workers' counts of trouble are looked at. */
 const WATCH_MS = 1_000;
-
-export interface ServiceOptions {
-  /** Starts the data plane; called once, by `start`. */
-  startDataPlane(
-    configuration: Configuration,
-    listen: Endpoint | undefined,
-    engine: EngineName | 'auto',
-    setup: Setup,
-  ): Promise<DataPlane>;
-  /** Serves the admin pages of `service`; rejects with a CommandError. */
-  openAdmin(endpoint: Endpoint, service: Service): Promise<AdminDoor>;
-  /** The engines that this platform has. */
-  readonly engines: readonly EngineName[];
-  /** The clock of blacklists and clients. */
-  monotonicMs(): number;
-  /** The clock of logs and pages. */
-  wallMs(): number;
-  /** Level 0 is for everybody, higher ones are for `debug`. */
-  log(level: number, line: string): void;
-  /** Where replies to -O, -F and `include` go. */
-  print(text: string): void;
-  /** Ends the process in an orderly way. */
-  exit(status: number): void;
-  /** `transparent` has been turned on while pen runs. */
-  becameTransparent?(configuration: Configuration): void;
-  /** Ends the process with a core file. */
-  abort(): void;
-  readonly pid: number;
-  /** Of the package. */
-  readonly version: string;
-  /** Whether `exit` works (-X). */
-  readonly allowExit: boolean;
-}
-
-/** The admin pages while they are served. */
-export interface AdminDoor {
-  /** What it is bound to. */
-  readonly endpoint: Endpoint;
-  /** Lets requests that are under way end, for a moment. */
-  close(): Promise<void>;
-}
-
-/** The command line as commands; every option that has a penctl word is given as one. */
-export interface CommandLine {
-  readonly listen?: string | undefined;
-  readonly servers: readonly string[];
-  readonly commands: ReadonlyArray<{ readonly option: string; readonly line: string }>;
-  readonly file?: string | undefined;
-}
 
 /** What a draft says of the state of servers, by slot. */
 type DraftState = Pick<Draft, 'blacklists' | 'drains'>;
@@ -108,19 +57,17 @@ export class Service {
   #fileText = '';
   #dataPlane: DataPlane | undefined;
   #watch: NodeJS.Timeout | undefined;
-  #control: ControlServer | undefined;
   #admin: AdminDoor | undefined;
-  #controlText = '';
-  #controlAcl = new Acl([]);
-  #replies: ScriptReply[] = [];
+  #replies: readonly ScriptReply[] = [];
   #state: DraftState = { blacklists: new Map(), drains: new Map() };
   #observer: Observer | undefined;
   #startedMs = 0;
-  /** The end of the queue of commands; never rejects. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #queue = new CommandQueue();
+  readonly #runner: CommandRunner;
+  readonly #control = new ControlKeeper();
   readonly #tls = new TlsKeeper({
     changed: () => this.#republish(),
-    staleStaple: () => void this.#inTurn(() => this.#refreshTls()),
+    staleStaple: () => void this.#queue.inTurn(() => this.#refreshTls()),
   });
 
   constructor(options: ServiceOptions) {
@@ -129,6 +76,13 @@ export class Service {
       monotonicMs: options.monotonicMs,
       wallMs: options.wallMs,
       warn: (line) => this.log(0, line),
+    });
+    this.#runner = new CommandRunner(this, {
+      queue: this.#queue,
+      draft: () => new Draft(this.#setup, this.#floors),
+      commit: (draft) => this.#commit(draft),
+      refresh: () => this.#dataPlane?.refresh?.(),
+      print: options.print,
     });
   }
 
@@ -185,7 +139,7 @@ export class Service {
 
   /** The control address as it was given; '' if there is none. */
   get controlText(): string {
-    return this.#controlText;
+    return this.#control.text;
   }
 
   get pid(): number {
@@ -215,32 +169,14 @@ export class Service {
 
   /** Checks command line and file, whole. Throws ConfigurationError with every problem; starts nothing. */
   async prepare(commandLine: CommandLine): Promise<void> {
-    const draft = new Draft(emptySetup);
-    const script = new Script();
-    await placeOperands(draft, commandLine, script);
-    for (const { option, line } of commandLine.commands) await script.addLine(line, option, 'option');
-    const replies = await script.apply(draft, this);
-    this.#base = draft.finish();
-
+    const { base, setup, fileText, replies, state } = await prepared(commandLine, this);
+    this.#base = base;
     this.#file = commandLine.file;
-    const whole = new Draft(this.#base);
-    const file = await this.#readFile();
-    replies.push(...(await file.apply(whole, this)));
-    const problems = [...script.problems, ...file.problems];
-    if (problems.length === 0 && !whole.listen && whole.vipCount === 0) {
-      problems.push({ text: 'nowhere to listen (give LISTEN, or "listen" in the file)', isUsage: true });
-    }
-    const setup = whole.finish();
-    for (const text of setupProblems(setup)) problems.push({ text, isUsage: true });
-    if (problems.length > 0) throw new ConfigurationError(problems);
-    this.#fileText = file.text;
+    this.#fileText = fileText;
     this.#replies = replies;
-    this.#state = {
-      blacklists: new Map([...draft.blacklists, ...whole.blacklists]),
-      drains: new Map([...draft.drains, ...whole.drains]),
-    };
+    this.#state = state;
     this.#setup = setup;
-    this.#controlAcl = controlAclOf(this.#setup);
+    this.#control.use(setup);
     try {
       this.#adoptTls(this.#setup, this.#loadTls(this.#setup));
     } catch (error) {
@@ -278,42 +214,17 @@ export class Service {
     if (admin) this.#admin = await this.#options.openAdmin(admin.endpoint, this);
     const replies = this.#replies;
     this.#replies = [];
-    await this.#inTurn(() => printReplies(replies, this.#options.print));
+    await this.#queue.inTurn(() => printReplies(replies, this.#options.print));
   }
 
   /** Opens the control port or socket. Throws CommandError, also for a port that strangers could reach. */
-  async openControl(text: string, options: { root: boolean }): Promise<void> {
-    const { endpoint } = await resolveListen(text, LOOPBACK_V4);
-    if (endpoint.kind === 'ip' && options.root) {
-      throw new CommandError(`control port '${text}' refused as root (use -u, or a Unix socket)`);
-    }
-    requireGuarded(endpoint, this.#setup);
-    this.#control = await ControlServer.listen(endpoint, {
-      execute: (line, origin) => this.execute(line, origin),
-      admits: (address) => this.#controlAcl.permits(address),
-    });
-    const isChosen = endpoint.kind === 'ip' && endpoint.port === 0;
-    this.#controlText = isChosen ? formatEndpoint(this.#control.endpoint) : text;
+  openControl(text: string, { root }: { root: boolean }): Promise<void> {
+    return this.#control.open(text, this.#setup, { root, execute: (line, origin) => this.execute(line, origin) });
   }
 
   /** The reply to one command, newlines included; an error is a reply. Never rejects. */
-  async execute(line: string, origin: Origin): Promise<string> {
-    this.log(1, `command (${origin}): ${line.trimEnd().replace(/\p{Cc}/gu, '.')}`);
-    try {
-      const parsed = parseLine(line, origin);
-      if (!parsed) return '';
-      const run = async () => {
-        this.#dataPlane?.refresh?.();
-        const reply = (await this.#run(parsed, line, origin)) ?? '';
-        this.#dataPlane?.refresh?.();
-        return reply;
-      };
-      return await (parsed.call.kind === 'look' ? run() : this.#inTurn(run));
-    } catch (error) {
-      if (error instanceof CommandError) return error.reply ?? `error: ${error.message}\n`;
-      this.log(0, `command '${line.trimEnd().replace(/\p{Cc}/gu, '.')}' failed: ${(error as Error).stack ?? error}`);
-      return `error: internal error (${causeOf(error)})\n`;
-    }
+  execute(line: string, origin: Origin): Promise<string> {
+    return this.#runner.execute(line, origin);
   }
 
   /**
@@ -321,14 +232,14 @@ export class Service {
    * problems are logged.
    */
   reload(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue.inTurn(async () => {
       await this.#log.reopen();
       await this.#refreshTls();
       if (this.#file === undefined) return;
       try {
-        const file = await this.#readFile();
+        const file = await Script.of(this.#file);
         if (file.problems.length === 0 && file.text === this.#fileText) return;
-        await this.#applyScript(file, new Draft(this.#base, this.#floors));
+        await this.#runner.applyScript(file, new Draft(this.#base, this.#floors));
         this.#fileText = file.text;
         this.log(0, `settings read again from ${this.#file}`);
         this.observer.events.record({ kind: 'command', mood: 'plain', text: `settings read again from ${this.#file}` });
@@ -349,7 +260,7 @@ export class Service {
 
   /** USR1: the page to the web_stats file, or lines to the log. Never rejects. */
   writeStatistics(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue.inTurn(async () => {
       const { webStats } = this.#setup;
       try {
         const statistics = await this.views.statistics();
@@ -389,48 +300,11 @@ export class Service {
     clearInterval(this.#watch);
     this.#observer?.stop();
     this.#tls.stop();
-    await this.#control?.close();
+    await this.#control.close();
     await this.#admin?.close();
-    await Promise.race([this.#last, sleep(STOP_PATIENCE_MS, undefined, { ref: false })]);
+    await this.#queue.emptied(STOP_PATIENCE_MS);
     await this.#dataPlane?.stop();
     await this.#log.close();
-  }
-
-  async #run({ name, call }: Parsed, line: string, origin: Origin): Promise<string | undefined> {
-    try {
-      if (call.kind === 'action' || call.kind === 'look') return await call.run({ service: this, origin });
-      const draft = new Draft(this.#setup, this.#floors);
-      if (call.kind === 'include') {
-        const script = new Script();
-        await script.addFile(call.file);
-        await this.#applyScript(script, draft);
-        this.observer.events.record({ kind: 'command', mood: 'plain', text: `${line.trim()} (${origin})` });
-        return undefined;
-      }
-      const reply = await call.run({ service: this, draft, origin });
-      if (draft.isChanged) {
-        await this.#commit(draft);
-        this.observer.events.record({ kind: 'command', mood: 'plain', text: `${line.trim()} (${origin})` });
-      }
-      return reply;
-    } catch (error) {
-      throw named(name, error instanceof ConfigurationError ? new CommandError(error.message) : error);
-    }
-  }
-
-  /** All of a script or, if anything in it is wrong, nothing (ConfigurationError). */
-  async #applyScript(script: Script, draft: Draft): Promise<void> {
-    const replies = await script.apply(draft, this);
-    if (script.problems.length > 0) throw new ConfigurationError(script.problems);
-    await this.#commit(draft);
-    await printReplies(replies, this.#options.print);
-  }
-
-  async #readFile(): Promise<Script> {
-    const script = new Script();
-    if (this.#file === undefined) return script;
-    await script.addFile(this.#file).catch((error: unknown) => script.report('configuration file', 'file', error));
-    return script;
   }
 
   /** Makes the draft the Setup. What can fail comes first, so that a failure changes nothing. */
@@ -440,7 +314,7 @@ export class Service {
     const { dataPlane } = this;
     const [problem] = setupProblems(setup);
     if (problem !== undefined) throw new CommandError(problem);
-    if (this.#control) requireGuarded(this.#control.endpoint, setup);
+    this.#control.require(setup);
     const loaded = needsTls(was, setup) ? this.#loadTls(setup) : undefined;
     const sink = await this.#log.open(setup.configuration.settings);
     const isMoved = !isSame(was.admin?.endpoint, setup.admin?.endpoint);
@@ -470,7 +344,7 @@ export class Service {
       this.#admin = door;
     }
     this.#setup = setup;
-    this.#controlAcl = controlAclOf(setup);
+    this.#control.use(setup);
     const { configuration } = setup;
     if (isTransparent(configuration.settings) && !isTransparent(was.configuration.settings)) {
       this.#options.becameTransparent?.(configuration);
@@ -545,11 +419,5 @@ export class Service {
   get #floors(): Floors {
     const { clientsMax, connectionsMax } = this.#setup.configuration.settings;
     return { clientsMax, connectionsMax };
-  }
-
-  #inTurn<T>(body: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(body);
-    this.#last = turn.catch(() => {});
-    return turn;
   }
 }
