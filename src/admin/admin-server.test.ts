@@ -312,7 +312,7 @@ test('with a token the API asks for it, the probes and the pages do not', async 
   writeFileSync(file, `${TOKEN}\n`);
   const { port } = await admin(t, [`admin_token ${file}`]);
   const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
-  for (const path of ['/healthz', '/readyz', '/', '/style.css'])
+  for (const path of ['/healthz', '/readyz', '/', '/style/theme.css'])
     assert.equal((await ask(port, path)).status, 200, path);
   for (const path of ['/metrics', '/api/v1/servers', '/api/v1/live', '/openapi.json', '/nowhere']) {
     const { status, headers } = await ask(port, path);

@@ -16,7 +16,14 @@ const types: Readonly<Record<string, string>> = {
 
 const own = [
   'index.html',
-  'style.css',
+  'style/theme.css',
+  'style/base.css',
+  'style/page.css',
+  'style/tile.css',
+  'style/chart.css',
+  'style/table.css',
+  'style/list.css',
+  'style/control.css',
   'main.js',
   'stream.js',
   'certificates.js',
