@@ -250,6 +250,28 @@ test('who reads no answer and who looks on forever leave room for others', async
   assert.equal((await ask(port, '/api/v1/live')).status, 503);
 });
 
+test('streams that were asked for one behind another leave with their connection', async (t) => {
+  const { port } = await admin(t);
+  const socket = connect(port, '127.0.0.1').on('error', () => {});
+  socket.write('GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(40));
+  const watch = () =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const asking = request({ host: '127.0.0.1', port, path: '/api/v1/live', agent: false }, (response) => {
+        resolve(response.on('error', () => {}).resume().statusCode);
+      });
+      t.after(() => asking.destroy());
+      asking.on('error', reject).end();
+    });
+  while ((await watch()) !== 503);
+  socket.destroy();
+  // Too many in vain are 429.
+  for (let watching = 0; watching < 16; ) {
+    const status = await watch();
+    assert(status === 200 || status === 503, `${status} after ${watching}`);
+    if (status === 200) watching++;
+  }
+});
+
 test('Paced makes a thing once for all who ask at about the same time', async () => {
   let nowMs = 0;
   let made = 0;

@@ -47,7 +47,8 @@ export class Live {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
     const watcher = { response, missed: 0 };
     this.#watchers.add(watcher);
-    response.on('close', () => this.#leave(watcher));
+    // Of the connection, not of the answer: one that waits behind another (pipelining) is not told that both are gone.
+    response.req.socket.once('close', () => this.#leave(watcher));
     const { observer } = this.#service;
     if (this.#watchers.size === 1) {
       this.#lastEvent = observer.events.lastId;
