@@ -272,6 +272,15 @@ test('streams that were asked for one behind another leave with their connection
   }
 });
 
+test('a health check of HTTP/1.0 need not name a host', async (t) => {
+  const { port } = await admin(t);
+  const socket = connect(port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  socket.end('GET /readyz HTTP/1.0\r\n\r\n');
+  const [answer] = await once(socket.setEncoding('utf8'), 'data');
+  assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/);
+});
+
 test('Paced makes a thing once for all who ask at about the same time', async () => {
   let nowMs = 0;
   let made = 0;

@@ -55,8 +55,9 @@ export class Gate {
   }
 
   #checkOrigin({ headers, socket }: IncomingMessage, asked: { hasToken: boolean; isOpen: boolean }): void {
-    const { host = '', origin } = headers;
-    if (!asked.hasToken && socket.remoteAddress !== undefined && !isOwnHost(host)) {
+    const { host, origin } = headers;
+    // No browser leaves Host out; health checks of HTTP/1.0 do.
+    if (!asked.hasToken && socket.remoteAddress !== undefined && host !== undefined && !isOwnHost(host)) {
       throw new Refusal(421, 'ask by address or as localhost (other names need admin_token)');
     }
     const site = headers['sec-fetch-site'];
