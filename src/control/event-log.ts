@@ -15,6 +15,8 @@ export interface PenEvent {
 }
 
 const KEPT = 500;
+/** A command may be 64 kB long; a screen of the latest events is to stay one. */
+const LONGEST_TEXT = 300;
 
 export class EventLog {
   readonly #wallMs: () => number;
@@ -29,9 +31,10 @@ export class EventLog {
     return this.#lastId;
   }
 
+  /** Of the text the first line counts, and of that what may go to a terminal. */
   record(event: Omit<PenEvent, 'id' | 'timeMs'>): void {
     this.#lastId += 1;
-    this.#events.push({ id: this.#lastId, timeMs: this.#wallMs(), ...event });
+    this.#events.push({ id: this.#lastId, timeMs: this.#wallMs(), ...event, text: shown(event.text) });
     if (this.#events.length > KEPT) this.#events.shift();
   }
 
@@ -40,4 +43,11 @@ export class EventLog {
     const at = this.#events.findIndex((event) => event.id > id);
     return at < 0 ? [] : this.#events.slice(at);
   }
+}
+
+/** Control characters, and those that reverse or hide what is written (Unicode's Cf), become dots. */
+function shown(text: string): string {
+  const [line = ''] = text.trim().split('\n', 1);
+  const cut = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT - 4)} ...` : line;
+  return cut.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '.');
 }

@@ -196,6 +196,16 @@ test('events keep the newest 500', async (t) => {
   assert.deepEqual([texts.length, texts[0], texts.at(-1)], [500, '100', '599']);
 });
 
+test('an event is one line that a terminal may have, and not a long one', async (t) => {
+  const { service } = await startedService(t);
+  await service.execute('web_stats /tmp/\u202egnp.html', 'unix');
+  await service.execute(`web_stats /tmp/${'x'.repeat(60_000)}`, 'unix');
+  service.observer.events.record({ kind: 'pen', mood: 'bad', text: 'lost \u001b]0;a\u0007\u009b2J\n    at second' });
+  const texts = service.observer.events.since(1).map(({ text }) => text);
+  assert.deepEqual([texts[0], texts[2]], ['web_stats /tmp/.gnp.html (unix)', 'lost .]0;a..2J']);
+  assert.match(texts[1] ?? '', /^web_stats \/tmp\/x{200,300} \.\.\.$/);
+});
+
 function filled(seconds: number): History {
   const history = new History();
   for (let second = 0; second <= seconds; second++) {
