@@ -162,7 +162,7 @@ function makeService(options: Options, surroundings: Surroundings): Service {
         const canPin = dsrPin === undefined || options.root === undefined;
         const mayLoad = options.user === undefined && canPin;
         const where = { interfaceName: dsrInterface, mode: dsrMode, pinDirectory: dsrPin };
-        return startDirect({ configuration, listen, ...where, mayLoad }, surroundings, service);
+        return startDirect({ configuration, listen, ...where, mayLoad }, service);
       }
       // Only direct server return has anything to serve without it, and `prepare` saw to that.
       if (!listen) throw new StartError('nowhere to listen');
@@ -171,7 +171,7 @@ function makeService(options: Options, surroundings: Surroundings): Service {
         listen,
         engine,
         seed: randomInt(2 ** 32),
-        log: (level, line) => service.log(level, line),
+        log: (level, line) => service.tellAt(level, line),
         failed: (failure) => service.fatal(failure),
       }).catch((failure) => {
         throw failure instanceof SystemError && failure.syscall === 'listen' ? cannotListen(listen, failure) : failure;
@@ -199,7 +199,6 @@ function makeService(options: Options, surroundings: Surroundings): Service {
 /** Loaded only where it is asked for: the proxy has no use for it. */
 async function startDirect(
   wanted: Pick<DsrOptions, 'configuration' | 'listen' | 'interfaceName' | 'mode' | 'pinDirectory' | 'mayLoad'>,
-  { log }: Surroundings,
   service: Service,
 ): Promise<DataPlane> {
   const { configuration, interfaceName } = wanted;
@@ -212,7 +211,7 @@ async function startDirect(
   return startDsr({
     ...wanted,
     udp: configuration.settings.udp,
-    log: (line) => log(0, line),
+    log: (line) => service.tell('plain', line),
     failed: (failure) => service.fatal(failure),
   }).catch((failure) => {
     const isOurs = failure instanceof DsrError || failure instanceof SystemError || failure instanceof BpfError;

@@ -17,7 +17,7 @@ import { isSameTarget } from './log-target.js';
 export interface LogKeeperOptions {
   monotonicMs(): number;
   wallMs(): number;
-  warn(line: string): void;
+  warn(line: string, isOver?: boolean): void;
 }
 
 export class LogKeeper {

@@ -19,6 +19,7 @@ import { configurationText } from './configuration-text.js';
 import { ControlKeeper } from './control-keeper.js';
 import { Draft, emptySetup, type Floors, type Setup } from './draft.js';
 import { CommandError, ConfigurationError, causeOf } from './errors.js';
+import type { PenEvent } from './event-log.js';
 import { listenCause } from './listen-cause.js';
 import { LogKeeper } from './log-keeper.js';
 import { Observer } from './observer.js';
@@ -75,7 +76,7 @@ export class Service {
     this.#log = new LogKeeper({
       monotonicMs: options.monotonicMs,
       wallMs: options.wallMs,
-      warn: (line) => this.log(0, line),
+      warn: (line, isOver) => this.tell(isOver ? 'good' : 'bad', line),
     });
     this.#runner = new CommandRunner(this, {
       queue: this.#queue,
@@ -196,7 +197,7 @@ export class Service {
       this.#setup,
     );
     await this.#log.use(configuration, sink, this.#dataPlane.logRings);
-    const watch = new TransparencyWatch(this.#dataPlane.transparency, (level, line) => this.log(level, line));
+    const watch = new TransparencyWatch(this.#dataPlane.transparency, (level, line) => this.tellAt(level, line));
     this.#watch = setInterval(() => watch.look(this.monotonicMs()), WATCH_MS).unref();
     this.#tls.start();
     this.#drain(this.#state.drains);
@@ -295,6 +296,18 @@ export class Service {
     if (level <= this.#setup.configuration.settings.debug) this.#options.log(level, line);
   }
 
+  /** What an operator should hear of: a line of the log, and an event. */
+  tell(mood: PenEvent['mood'], line: string): void {
+    this.log(0, line);
+    this.#observer?.events.record({ kind: 'pen', mood, text: line });
+  }
+
+  /** The same for bad news that come with a level: what is only for `debug` is no event. */
+  tellAt(level: number, line: string): void {
+    if (level === 0) this.tell('bad', line);
+    else this.log(level, line);
+  }
+
   /** Closes the control port, gives the command that is running a moment to end, and stops the data plane. */
   async stop(): Promise<void> {
     clearInterval(this.#watch);
@@ -360,7 +373,7 @@ export class Service {
       await this.reloadTls();
       this.log(0, 'certificates read again');
     } catch (error) {
-      this.log(0, `old certificates kept: ${causeOf((error as Error).message)}`);
+      this.tell('bad', `old certificates kept: ${causeOf((error as Error).message)}`);
     }
   }
 

@@ -28,7 +28,7 @@ export interface ConnectionLinesOptions {
   serverPath(slot: number): string;
   monotonicMs(): number;
   wallMs(): number;
-  warn(line: string): void;
+  warn(line: string, isOver?: boolean): void;
 }
 
 export class ConnectionLines {

@@ -13,8 +13,8 @@ const CALM_MS = 10_000;
 const PATIENCE_MS = 1_000;
 
 export interface LineWriterOptions {
-  /** Told in one line when lines begin to be lost and when that has ended. */
-  warn(line: string): void;
+  /** Told in one line when lines begin to be lost and, with `isOver`, when that has ended. */
+  warn(line: string, isOver?: boolean): void;
   monotonicMs(): number;
 }
 
@@ -132,7 +132,7 @@ export class LineWriter {
     const now = this.#options.monotonicMs();
     // Also before the next loss is told: where nothing is written through us, that is when we hear of it.
     if (this.#lostBefore !== undefined && now - this.#lastLossMs >= CALM_MS) {
-      this.#options.warn(`${this.#sink.name} works again, ${this.lost - this.#lostBefore} lines were lost`);
+      this.#options.warn(`${this.#sink.name} works again, ${this.lost - this.#lostBefore} lines were lost`, true);
       this.#lostBefore = undefined;
     }
     if (lost === 0) return;

@@ -153,6 +153,7 @@ test('pen goes on at full speed when the log is on a full disk, and says so once
   await until('a warning', () => balancer.log().includes('ENOSPC'));
   for (let i = 0; i < 50; i++) assert.equal((await get(balancer.port)).body, 'www');
   assert.equal(balancer.log().split('being lost').length - 1, 1);
+  assert.match(await balancer.ask('events'), / lines for log file '\/dev\/full' are being lost: ENOSPC$/);
 });
 
 test('pen goes on when penlogd is gone, and says so once', async (t) => {

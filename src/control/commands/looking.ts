@@ -72,7 +72,7 @@ export const lookingCommands: readonly Command[] = [
     name: 'events',
     arguments: [asJson],
     section: 'Looking',
-    help: 'what has happened: servers that failed and returned, what was changed; the last 500',
+    help: 'what has happened: servers that failed and returned, what was changed, what pen warned of; the last 500',
     isNew: true,
     run({ service }, json) {
       const events = service.observer.events.since(0);
