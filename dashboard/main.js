@@ -21,9 +21,9 @@ const events = new Events();
 new Tables();
 setUpTheme();
 charts.show(300).catch(() => {});
-void follow(show, (state) => {
+void follow(show, (state, why) => {
   byId('pulse').dataset.state = state;
-  setText(byId('pulse-text'), state === 'live' ? 'live' : 'pen does not answer');
+  setText(byId('pulse-text'), state === 'live' ? 'live' : why || 'pen does not answer');
 });
 
 /** @param {any} frame */

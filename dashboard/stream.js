@@ -5,6 +5,9 @@ const RETRY_MS = 1000;
 /** Frames come every second; after so long without one the connection is dead, whatever the socket says. */
 const SILENCE_MS = 5000;
 
+/** Pen has answered, but not with what was asked for; the message is pen's own. */
+class Refusal extends Error {}
+
 /** Set by whoever can ask the user for a token. @type {() => Promise<void>} */
 let askForToken = () => Promise.reject(new Error('a token is needed'));
 /** One question at a time. @type {Promise<void> | undefined} */
@@ -38,10 +41,11 @@ export async function command(name, words) {
 /**
  * Frames for as long as the page is open, across lost connections.
  * @param {(frame: any) => void} onFrame
- * @param {(state: 'live' | 'lost') => void} onState
+ * @param {(state: 'live' | 'lost', why: string) => void} onState why it is lost, in pen's words; '' if pen says nothing
  */
 export async function follow(onFrame, onState) {
   for (;;) {
+    let why = '';
     const end = new AbortController();
     let alarm = setTimeout(() => end.abort(), SILENCE_MS);
     try {
@@ -49,15 +53,15 @@ export async function follow(onFrame, onState) {
       await readEvents(response, (text) => {
         clearTimeout(alarm);
         alarm = setTimeout(() => end.abort(), SILENCE_MS);
-        onState('live');
+        onState('live', '');
         onFrame(JSON.parse(text));
       });
-    } catch {
-      // Said below; the next try tells more.
+    } catch (error) {
+      if (error instanceof Refusal) why = error.message;
     }
     clearTimeout(alarm);
     end.abort();
-    onState('lost');
+    onState('lost', why);
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
@@ -77,7 +81,7 @@ async function request(path, options = {}) {
       continue;
     }
     const answer = await response.json().catch(() => ({}));
-    throw new Error(answer.error ?? `pen answered ${response.status}`);
+    throw new Refusal(answer.error ?? `pen answered ${response.status}`);
   }
 }
 

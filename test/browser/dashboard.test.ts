@@ -220,6 +220,18 @@ test('the page says when pen does not answer, and goes on when it does again', n
   await page.locator('.pulse[data-state=live]').waitFor();
 });
 
+test('the page says why it is refused, if pen has told', needsBrowser, async (t) => {
+  const { address } = await scene(t);
+  const end = new AbortController();
+  t.after(() => end.abort());
+  for (let n = 0; n < 16; n++) assert.equal((await fetch(`${address}api/v1/live`, end)).status, 200);
+  const page = await (await (await browser(t)).newContext()).newPage();
+  await page.goto(address);
+  await page.locator('.pulse[data-state=lost]').getByText('too many are looking already').waitFor();
+  end.abort();
+  await page.locator('.pulse[data-state=live]').getByText('live').waitFor();
+});
+
 test('of many servers a hundred are shown, those in trouble first, and others are found', needsBrowser, async (t) => {
   const { balancer, address } = await scene(t);
   const file = join(scratch(t), 'many');
