@@ -38,6 +38,13 @@ export function clock(timeMs) {
   return new Date(timeMs).toLocaleTimeString('en-GB');
 }
 
+/** `13:52:34`, and with the day before it, `27 Nov 13:52:34`, if that is not today. @param {number} timeMs @param {Date} now */
+export function moment(timeMs, now) {
+  const time = new Date(timeMs);
+  if (time.toDateString() === now.toDateString()) return clock(timeMs);
+  return `${time.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })} ${clock(timeMs)}`;
+}
+
 /** @param {string} id @returns {HTMLElement} */
 export function byId(id) {
   const element = document.getElementById(id);

@@ -232,6 +232,17 @@ test('the page says why it is refused, if pen has told', needsBrowser, async (t)
   await page.locator('.pulse[data-state=live]').getByText('live').waitFor();
 });
 
+test('an event of another day says which', needsBrowser, async (t) => {
+  const { address } = await scene(t);
+  const page = await (await (await browser(t)).newContext({ timezoneId: 'Europe/Paris' })).newPage();
+  await page.clock.setFixedTime(Date.now());
+  await page.goto(address);
+  const time = page.locator('#events time').first();
+  await time.getByText(/^\d\d:\d\d:\d\d$/).waitFor();
+  await page.clock.setFixedTime(Date.now() + 48 * 3_600_000);
+  await time.getByText(/^\d{1,2} [A-Z][a-z]{2,3} \d\d:\d\d:\d\d$/).waitFor();
+});
+
 test('of many servers a hundred are shown, those in trouble first, and others are found', needsBrowser, async (t) => {
   const { balancer, address } = await scene(t);
   const file = join(scratch(t), 'many');
