@@ -6,6 +6,8 @@ import uPlot from './uplot.js';
 const COLORS = 8;
 /** Steps of an axis of bytes: 1, 2 and 5 hundred of a unit would be odd numbers of the next. */
 const BYTE_STEPS = Array.from({ length: 44 }, (_, bits) => 2 ** bits);
+/** Room for a time of day under the chart, the widest there is. */
+const LABEL_PX = 56;
 /** Points drawn; over an hour each stands for ten seconds. */
 const STEP = new Map([
   [300, 1],
@@ -171,7 +173,12 @@ export class Charts {
             grid: { show: false },
             size: 28,
             space: 80,
-            values: (_, times) => times.map((time) => clock(time * 1000).slice(0, this.#seconds > 600 ? 5 : 8)),
+            values: (chart, times) => {
+              // One that stands at the right edge would be cut off there.
+              const end = chart.bbox.width / devicePixelRatio - LABEL_PX / 2;
+              const text = (/** @type {number} */ time) => clock(time * 1000).slice(0, this.#seconds > 600 ? 5 : 8);
+              return times.map((time) => (chart.valToPos(time, 'x') > end ? '' : text(time)));
+            },
           },
           {
             ...axis,
