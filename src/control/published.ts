@@ -15,13 +15,13 @@ export function published(bare: Configuration, { inForce }: TlsKeeper): Configur
   return { ...configuration, servers };
 }
 
-/** Rows that have got another address: what was learnt about the old one does not count against it. */
+/** Rows that have got another server: what was learnt about the one before, or ordered of it, is not about this one. */
 export function replacedSlots(was: Setup, now: Setup): number[] {
   const before = was.configuration.servers;
   if (now.configuration.servers === before) return [];
   return now.configuration.servers.flatMap(({ endpoint }, slot) => {
     const old = before[slot]?.endpoint;
-    return old && endpoint && old !== endpoint && !isSame(old, endpoint) ? [slot] : [];
+    return endpoint && old !== endpoint && !isSame(old, endpoint) ? [slot] : [];
   });
 }
 

@@ -164,6 +164,14 @@ test('drain survives other settings, ends with the address, and is written nowhe
   assert.equal(await service.execute('drain 2', 'unix'), 'error: drain: there is no server 2\n');
 });
 
+test('a row that was emptied takes a new server as one that nobody has drained or blacklisted', async (t) => {
+  const { service, plane } = await startedService(t);
+  for (const line of ['drain 1', 'server 1 blacklist 600', 'no server 1', 'server 1 address 127.0.0.1 port 8009'])
+    assert.equal(await service.execute(line, 'unix'), '');
+  assert.deepEqual([plane.servers.isDraining(1), plane.servers.blacklistedUntil(1)], [false, 0]);
+  assert.match(await service.execute('explain 10.0.0.1', 'unix'), /server 1 127\.0\.0\.1:8009 takes it\n/);
+});
+
 test('events tell when a server fails, may be tried and is back, and what was changed', async (t) => {
   const { service, plane, clock } = await startedService(t);
   plane.servers.meters.connectFailed(1, CAUSES.indexOf('refused'), 111, clock.monotonicMs);
