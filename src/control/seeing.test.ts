@@ -172,6 +172,24 @@ test('a row that was emptied takes a new server as one that nobody has drained o
   assert.match(await service.execute('explain 10.0.0.1', 'unix'), /server 1 127\.0\.0\.1:8009 takes it\n/);
 });
 
+test('another server in a row begins with counts of its own', async (t) => {
+  const { service, plane, clock } = await startedService(t);
+  const { servers } = plane;
+  for (const slot of [0, 1]) {
+    servers.addSent(slot, 2 ** 32);
+    servers.addConnect(slot);
+    servers.meters.connected(slot, 3);
+    servers.meters.sessionEnded(slot, 0, 5);
+    servers.meters.connectFailed(slot, CAUSES.indexOf('refused'), 111, clock.monotonicMs);
+  }
+  await service.execute('server 1 address 127.0.0.2', 'unix');
+  await service.execute('server 0 weight 3', 'unix');
+  const [same, other] = await json(service, 'servers');
+  assert.deepEqual([same.bytesSent, same.connects, same.failures.refused], [2 ** 32, 1, 1]);
+  assert.deepEqual([other.bytesSent, other.connects, other.failures.refused, other.lastFailure], [0, 0, 0, undefined]);
+  assert.deepEqual([other.connectTimes.sumMs, other.sessionTimes.sumMs, other.endings.closed], [0, 0, 0]);
+});
+
 test('events tell when a server fails, may be tried and is back, and what was changed', async (t) => {
   const { service, plane, clock } = await startedService(t);
   plane.servers.meters.connectFailed(1, CAUSES.indexOf('refused'), 111, clock.monotonicMs);

@@ -362,6 +362,7 @@ export class Service {
     if (isTransparent(configuration.settings) && !isTransparent(was.configuration.settings)) {
       this.#options.becameTransparent?.(configuration);
     }
+    for (const slot of replaced) this.state.clearCounts(slot);
     this.#blacklist(new Map([...replaced.map((slot) => [slot, 0] as const), ...draft.blacklists]));
   }
 

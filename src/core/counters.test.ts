@@ -40,3 +40,14 @@ test('Counters lose nothing and never step back when four threads add', async ()
   await done;
   assert.equal(counters.read(0), 800_000 * n);
 });
+
+test('Counters.clear has those named begin anew, and no other', () => {
+  const counters = new Counters(new SharedArrayBuffer(Counters.bytes(4)), 0, 4, guard());
+  for (let index = 0; index < 4; index++) counters.add(index, 2 ** 31 + index);
+  counters.clear(1, 2);
+  counters.add(2, 7);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((index) => counters.read(index)),
+    [2 ** 31, 0, 7, 2 ** 31 + 3],
+  );
+});

@@ -5,7 +5,7 @@
  * Adding is one atomic operation. Only who finds that `low` has passed 2^31 carries, under a lock; whoever adds
  * meanwhile waits for that, so `low` never passes 2^32. A version, odd while somebody carries, tells a reader that
  * what it read does not belong together. So sums are exact and never step back, however long a thread is
- * interrupted between any two instructions.
+ * interrupted between any two instructions, unless they are told to begin anew.
  */
 import { acquire, release } from './lock.js';
 
@@ -49,6 +49,15 @@ export class Counters {
       const low = Atomics.load(this.#cells, index * 2);
       if ((version & 1) === 0 && Atomics.load(this.#guard, VERSION) === version) return high * HALF + (low >>> 0);
     }
+  }
+
+  /** Has `count` counters from `index` on begin at 0; what others add meanwhile is counted before or after that. */
+  clear(index: number, count: number): void {
+    acquire(this.#guard, LOCK);
+    Atomics.add(this.#guard, VERSION, 1);
+    for (let cell = index * 2; cell < (index + count) * 2; cell++) Atomics.store(this.#cells, cell, 0);
+    Atomics.add(this.#guard, VERSION, 1);
+    release(this.#guard, LOCK);
   }
 
   #addPiece(index: number, n: number): void {

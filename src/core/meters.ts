@@ -181,6 +181,12 @@ export class Meters {
     return { errno, atMs: Atomics.load(this.#cells, at + 2) * 2 ** 32 + low };
   }
 
+  /** The slot has another server. Times of connections that it still has to the one before are its own. */
+  clear(slot: number): void {
+    this.#counters.clear(slot * LONGS, LAST);
+    Atomics.store(this.#cells, (slot * LONGS + LAST) * 2, 0);
+  }
+
   acceptedCount(): number {
     return this.#counters.read(ACCEPTED);
   }

@@ -151,6 +151,15 @@ export class ServerState {
     return this.#counters.read(slot * LONGS + FAILURES);
   }
 
+  /**
+   * The slot has another server, whose counts begin at 0. What connections to the one before still bring is counted as its
+   * own: to tell them apart would cost every byte something.
+   */
+  clearCounts(slot: number): void {
+    this.#counters.clear(slot * LONGS + SENT, FAILURES + 1 - SENT);
+    this.meters.clear(slot);
+  }
+
   connectionsInUse(): number {
     return Atomics.load(this.#totals, IN_USE);
   }
