@@ -6,6 +6,7 @@ import { SystemError } from '../sys/errno.js';
 import { interfaceIndex } from '../sys/network-interface.js';
 import { DECAP_USAGE, type DecapArguments, listOf, parseDecapArguments } from './decap-arguments.js';
 import { lineOf, StartError, statusOf } from './errors.js';
+import { heedOutput } from './standard-output.js';
 import { version } from './version.js';
 
 /** Between two looks at the addresses, which may come and go. */
@@ -15,6 +16,7 @@ const LOOK_MS = 1000;
 export async function main(argv: readonly string[]): Promise<void> {
   try {
     const options = parseDecapArguments(argv);
+    heedOutput('pen-decap', options.action === 'run' ? 'go on' : 'end');
     if (options.action === 'help') process.stdout.write(DECAP_USAGE);
     else if (options.action === 'version') process.stdout.write(`pen-decap ${version()}\n`);
     else run(options);

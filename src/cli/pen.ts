@@ -3,6 +3,7 @@ import { connectToParent, runInBackground } from './background.js';
 import { lineOf, statusOf } from './errors.js';
 import { helpText } from './help.js';
 import { parseOptions } from './options.js';
+import { heedOutput } from './standard-output.js';
 import { version } from './version.js';
 
 /** Runs the program; returns once it serves, or sits in the background, or has done what was asked. */
@@ -11,12 +12,14 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     if (argv[0] === 'transparent-setup') {
       const { transparentSetup } = await import('./transparent/main.js');
+      heedOutput('pen', 'end');
       const { text, status } = await transparentSetup(argv.slice(1));
       process.stdout.write(text);
       process.exitCode = status;
       return;
     }
     const options = parseOptions(argv, { isRoot: process.getuid?.() === 0, platform: process.platform });
+    heedOutput('pen', options.action === 'serve' ? 'go on' : 'end');
     if (options.action === 'help') {
       process.stdout.write(helpText());
     } else if (options.action === 'version') {

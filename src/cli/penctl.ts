@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, type ControlAddress, parseAddress } from './ask.js';
 import { lineOf, statusOf, UsageError } from './errors.js';
 import { type Paint, paintFor, printable } from './paint.js';
+import { heedOutput } from './standard-output.js';
 import { type Reading, topScreen } from './top.js';
 import { version } from './version.js';
 
@@ -37,6 +38,9 @@ export interface PenctlCall {
 
 /** Runs the program. Status 0: a reply that is no error; 1: an error reply, or pen can't be reached; 2: usage. */
 export async function main(argv: readonly string[]): Promise<void> {
+  const isRepeated = argv[1] === 'top' || argv.some((word) => word.startsWith('--watch'));
+  // Who looks again and again stops by itself, and gives the screen back.
+  heedOutput('penctl', isRepeated ? 'go on' : 'end');
   if (argv[0] === '--help' || argv[0] === '--version') {
     process.stdout.write(argv[0] === '--help' ? HELP : `penctl ${version()}\n`);
     return;

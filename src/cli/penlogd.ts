@@ -41,7 +41,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     else process.exitCode = await runInBackground(argv, 'penlogd');
   };
   // -b, "unbuffered", is in C Pen's penlogd for its tests; ours never holds a line back for long.
-  await runSmallProgram({ name: 'penlogd', usage: USAGE, flags: 'bdfj:l:n:p:u:', run }, argv);
+  await runSmallProgram({ name: 'penlogd', usage: USAGE, flags: 'bdfj:l:n:p:u:', serves: true, run }, argv);
 }
 
 function check(options: ShortOptions): void {

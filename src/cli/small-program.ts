@@ -1,6 +1,7 @@
 /** What penlog, penlogd and mergelogs have in common: help, version, and how they give up. */
 import { lineOf, statusOf } from './errors.js';
 import { parseShortOptions, type ShortOptions } from './short-options.js';
+import { heedOutput } from './standard-output.js';
 import { version } from './version.js';
 
 export interface SmallProgram {
@@ -8,6 +9,8 @@ export interface SmallProgram {
   readonly usage: string;
   /** As for getopt(3). */
   readonly flags: string;
+  /** It is there for more than its standard output. */
+  readonly serves?: boolean;
   run(options: ShortOptions): Promise<void>;
 }
 
@@ -15,6 +18,7 @@ export interface SmallProgram {
 export async function runSmallProgram(program: SmallProgram, argv: readonly string[]): Promise<void> {
   try {
     const options = parseShortOptions(argv, program.flags);
+    heedOutput(program.name, program.serves && options.asked === undefined ? 'go on' : 'end');
     if (options.asked === 'help') process.stdout.write(program.usage);
     else if (options.asked === 'version') process.stdout.write(`${program.name} ${version()}\n`);
     else await program.run(options);
