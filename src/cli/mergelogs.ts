@@ -1,6 +1,6 @@
 /** `mergelogs -p PENLOG [options] SERVER:FILE...`: what penlogd does, afterwards and on files. */
 import { canonicalAddress } from '../weblog/log-line.js';
-import { mergeLogs, type WebLog } from '../weblog/log-merge.js';
+import { type LogMergeResult, mergeLogs, type WebLog } from '../weblog/log-merge.js';
 import { causeOf } from '../weblog/sink.js';
 import { StartError, UsageError } from './errors.js';
 import { integerValue, type ShortOptions } from './short-options.js';
@@ -48,8 +48,20 @@ async function run(options: ShortOptions): Promise<void> {
     throw new StartError(`cannot read '${error.path ?? penLog}': ${causeOf(error)}`);
   });
   await out.end();
-  const { malformed } = result;
-  if (malformed > 0) process.stderr.write(`mergelogs: ${malformed} lines left out, no web server writes them so\n`);
+  for (const line of remarks(penLog, result)) process.stderr.write(`mergelogs: ${line}\n`);
+}
+
+/** What has not gone as somebody hoped who sees the status 0. */
+function remarks(penLog: string, { lines, unmatched, malformed, penLines, penMalformed }: LogMergeResult): string[] {
+  const found: string[] = [];
+  if (malformed > 0) found.push(`${malformed} lines left out, no web server writes them so`);
+  if (penLines > 0 && penLines === penMalformed) found.push(`'${penLog}' has no line as 'log_format pen' writes them`);
+  else if (unmatched > 0) {
+    found.push(
+      `${unmatched} of ${lines} lines have no client in '${penLog}' (clocks that jumped: -c; another zone: -t)`,
+    );
+  }
+  return found;
 }
 
 function parseWebLog(text: string): WebLog {

@@ -3,6 +3,8 @@
  * Files are read side by side, once, and of pen's log only what lies within the jitter of the line at hand is in memory.
  */
 import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import { linesFrom } from './lines.js';
 import { MAX_LINE_CHARACTERS, type PenLine, parsePenFileLine, parseWebLine, shown, type WebLine } from './log-line.js';
 import { RequestWindow } from './request-window.js';
@@ -30,6 +32,9 @@ export interface LogMergeResult {
   readonly unmatched: number;
   /** Lines that no web server writes: they are left out. */
   readonly malformed: number;
+  /** Lines of pen's log that were looked at, and those that are none of pen's. */
+  readonly penLines: number;
+  readonly penMalformed: number;
 }
 
 /** Writes each line with `write`, which may make it wait. Rejects with what open(2) or read(2) say. */
@@ -70,7 +75,7 @@ export async function mergeLogs(
   }
   const malformed = logs.reduce((sum, { cursor }) => sum + cursor.malformed, 0);
   debug(1, `${pen.malformed} lines of ${options.penLog} are none of pen's`);
-  return { lines, unmatched, malformed };
+  return { lines, unmatched, malformed, penLines: pen.lines, penMalformed: pen.malformed };
 }
 
 interface Stamped {
@@ -83,6 +88,7 @@ class Cursor<T extends Stamped> {
   current: T | undefined;
   /** Its time; lines without one have that of the line before. */
   timeSec = 0;
+  lines = 0;
   malformed = 0;
   readonly #lines: AsyncGenerator<string>;
   readonly #parse: (line: string) => T | undefined;
@@ -94,6 +100,7 @@ class Cursor<T extends Stamped> {
 
   async advance(): Promise<void> {
     for (let next = await this.#lines.next(); !next.done; next = await this.#lines.next()) {
+      this.lines++;
       this.current = this.#parse(next.value);
       if (this.current !== undefined) {
         this.timeSec = this.current.timeSec ?? this.timeSec;
@@ -115,5 +122,14 @@ function earliest<L extends { readonly cursor: Cursor<WebLine> }>(logs: readonly
 }
 
 function readLines(path: string): AsyncGenerator<string> {
-  return linesFrom(createReadStream(path), MAX_LINE_CHARACTERS);
+  return linesFrom(opened(path), MAX_LINE_CHARACTERS);
+}
+
+/** As logrotate leaves files: those whose names end in .gz are read as what is in them. Errors name the path. */
+function opened(path: string): Readable {
+  const file = createReadStream(path);
+  if (!path.endsWith('.gz')) return file;
+  const text = createGunzip();
+  text.once('error', (error) => Object.assign(error, { path }));
+  return file.once('error', (error) => text.destroy(error)).pipe(text);
 }
