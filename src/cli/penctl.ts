@@ -97,8 +97,9 @@ function watched({ address, command }: PenctlCall): Screen {
 function top(address: ControlAddress): Screen {
   const read = async () => {
     const reply = await ask(address, 'status --json');
-    if (reply.startsWith('{')) return JSON.parse(reply) as Reading;
-    throw new UsageError(`pen at '${address.text}' has no "status --json": it is another version`);
+    const reading = readingOf(reply);
+    if (reading) return reading;
+    throw new UsageError(`pen at '${address.text}' has no "status --json" like ours: it is another version, or no pen`);
   };
   let before: Reading | undefined;
   return async (size, paint) => {
@@ -109,12 +110,23 @@ function top(address: ControlAddress): Screen {
   };
 }
 
+/** undefined if the reply is something else. */
+function readingOf(reply: string): Reading | undefined {
+  try {
+    const reading = JSON.parse(reply) as Reading;
+    return Array.isArray(reading.servers) && typeof reading.refusals === 'object' ? reading : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** On a terminal until q or Ctrl-C; elsewhere readings follow each other with an empty line between. */
 async function repeat(everySec: number, screen: Screen): Promise<void> {
   const { stdin, stdout } = process;
   const paint = paintFor(stdout, process.env);
   const end = new AbortController();
   const isScreen = stdout.isTTY === true;
+  const ended = new Promise<undefined>((resolve) => end.signal.addEventListener('abort', () => resolve(undefined)));
   const stop = () => end.abort();
   process.once('SIGINT', stop).once('SIGTERM', stop);
   stdout.on('error', stop);
@@ -124,10 +136,22 @@ async function repeat(everySec: number, screen: Screen): Promise<void> {
   }
   if (isScreen) stdout.write(ENTER);
   try {
+    let before: readonly string[] | undefined;
     while (!end.signal.aborted) {
-      const size = isScreen ? { width: stdout.columns, height: stdout.rows - 1 } : { width: 10_000, height: 100_000 };
-      const lines = await screen(size, paint);
-      if (end.signal.aborted) break;
+      // A serial line says that it is 0 wide.
+      const size = isScreen
+        ? { width: stdout.columns || 80, height: (stdout.rows || 24) - 1 }
+        : { width: 10_000, height: 100_000 };
+      const drawn = screen(size, paint).catch((failure: unknown) => {
+        // Pen may be starting again: the last figures stay, under a line that says so.
+        if (!isScreen || before === undefined) throw failure;
+        const [, ...below] = before;
+        return [paint('bad', printable(lineOf(failure)).slice(0, size.width)), ...below];
+      });
+      // Who wants to go need not wait for a pen that answers nothing.
+      const lines = await Promise.race([drawn, ended]);
+      if (lines === undefined) break;
+      before = lines;
       if (isScreen) stdout.write(`${HOME}${lines.map((line) => `${line}${CLEAR_LINE}\n`).join('')}${CLEAR_BELOW}`);
       else stdout.write(`${lines.join('\n')}\n\n`);
       await sleep(everySec * 1000, undefined, { signal: end.signal }).catch(() => {});
@@ -136,6 +160,8 @@ async function repeat(everySec: number, screen: Screen): Promise<void> {
     if (isScreen) stdout.write(LEAVE);
     if (isScreen && stdin.isTTY) stdin.setRawMode(false).pause();
   }
+  // A question that has not been answered would keep us.
+  process.exit(0);
 }
 
 /** Words that say how a server is, and errors. */

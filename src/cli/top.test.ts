@@ -44,12 +44,28 @@ const now = reading(3000, 120, [server(0, 'up', 25), server(1, 'blacklisted', 15
 test('topScreen shows rates between two readings, shares and states', () => {
   assert.deepEqual(topScreen(before, now, { width: 120, height: 40 }, paint), [
     'pen 1.2.3  0.0.0.0:80  uring x 2  hash + tracking  up 1 d 1 h',
-    'connections 6 of 500   new 10/s   clients 4 of 2048   turned away 3',
+    'servers 1 of 2 up   connections 6 of 500   new 10/s   clients 4   turned away 3',
     '',
-    'server    address      share                   conn   new/s      to/s    from/s  state',
-    '0         10.0.0.0:80  ############....  75%      3     7.5     750 B     146 K  up',
-    '1         10.0.0.1:80  ####............  25%      3     2.5     250 B      49 K  blacklisted for 7 s',
+    'server  address      state            conn  new/s   to/s  from/s  share',
+    '0       10.0.0.0:80  up                  3    7.5  750 B   146 K    75%  ############....',
+    '1       10.0.0.1:80  blacklisted 7 s     3    2.5  250 B    49 K    25%  ####............',
   ]);
+});
+
+test('topScreen shows the state on 80 columns, whatever the address, and in its colour', () => {
+  const colours = paintFor({ isTTY: true }, {});
+  for (const address of ['192.168.100.100', '2001:db8:1234:5678:9abc:def0:1234:5678', `/${'x'.repeat(100)}`]) {
+    const row = reading(3000, 0, [server(0, 'blacklisted', 0, address)]);
+    const [, , , , line = ''] = topScreen(row, row, { width: 80, height: 24 }, colours);
+    assert(line.includes('\u001b[31mblacklisted 7 s\u001b[0m'), line);
+  }
+});
+
+test('topScreen shows those that are not well first where not all find room', () => {
+  const states = Array.from({ length: 30 }, (_, at) => server(at, at === 20 ? 'blacklisted' : 'up', 0));
+  const many = reading(3000, 0, states);
+  const lines = topScreen(many, many, { width: 80, height: 12 }, paint);
+  assert.deepEqual([lines[4]?.slice(0, 2), lines[5]?.slice(0, 2), lines.at(-1)], ['20', '0 ', '23 more']);
 });
 
 test('topScreen keeps to the size of the terminal and says how much is missing', () => {

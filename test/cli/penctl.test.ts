@@ -2,15 +2,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { existsSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { tcpBackend } from '../support/backend.js';
-import { atEnd } from '../support/ending.js';
+import { atEnd, type Scene } from '../support/ending.js';
 import { askControl, pen, penArguments } from '../support/pen.js';
 import { commandOf, run } from '../support/process.js';
 import { scratch } from '../support/scratch.js';
-import { until } from '../support/wait.js';
+import { until, within } from '../support/wait.js';
 
 test('penctl prints the reply and exits 0', async (t) => {
   const { control } = await pen(t, { servers: ['127.0.0.1:1'] });
@@ -100,4 +101,37 @@ test('penctl is answered when descriptors are few and everybody takes what they 
     await crowd(60, () => connect(control));
     for (let i = 0; i < 5; i += 1) assert.equal(await askControl(control, 'blacklist'), '30', `round ${round}`);
   }
+});
+
+const hasTerminals = process.platform === 'linux' && existsSync('/usr/bin/script');
+
+/** penctl on a terminal: keys in, what it draws out. */
+function onTerminal(t: Scene, ...args: readonly string[]) {
+  const command = [process.execPath, ...commandOf('penctl'), ...args].map((word) => `'${word}'`).join(' ');
+  const child = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  atEnd(t, () => child.kill('SIGKILL'));
+  let drawn = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    drawn += text;
+  });
+  return { child, drawn: () => drawn };
+}
+
+test('penctl top outlives a pen that is started again, and q ends it while pen hangs', {
+  skip: !hasTerminals && 'no script(1) here',
+}, async (t) => {
+  const first = await pen(t, { servers: ['127.0.0.1:1'] });
+  const { child, drawn } = onTerminal(t, first.control, 'top', '--watch=0.1');
+  await until('the first figures', () => drawn().includes('127.0.0.1:1 '));
+  await first.stop();
+  await until('a line that says so', () => drawn().includes('cannot ask pen at'));
+  // One that takes the question and never answers.
+  const hanging = createServer().listen(first.control);
+  atEnd(t, () => hanging.close());
+  const [socket] = (await once(hanging, 'connection')) as [Socket];
+  atEnd(t, () => socket.destroy());
+  child.stdin.write('q');
+  const [status] = await within('the end', once(child, 'exit'), 5000);
+  assert.equal(status, 0);
+  assert(drawn().endsWith('\u001b[?1049l'));
 });
