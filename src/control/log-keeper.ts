@@ -87,5 +87,5 @@ export class LogKeeper {
 
 function hintFor(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
-  return code === 'ENXIO' ? ' (a pipe that nobody reads)' : '';
+  return code === 'ENXIO' ? ' (a pipe that nobody reads, or a socket)' : '';
 }
