@@ -46,7 +46,8 @@ export class Gate {
     }
     this.#checkOrigin(request, { hasToken: token !== undefined, isOpen });
     if (isKnown || isOpen) return isKnown;
-    if (!this.#wrong.take(address)) {
+    // Who shows none guesses none: a scraper that was given no token is to shut nobody out.
+    if (request.headers.authorization !== undefined && !this.#wrong.take(address)) {
       throw new Refusal(429, 'too many wrong tokens', { 'retry-after': String(this.#wrong.waitSec) });
     }
     throw new Refusal(401, 'a token is needed (Authorization: Bearer TOKEN)', {
