@@ -67,8 +67,11 @@ export class Service {
   readonly #runner: CommandRunner;
   readonly #control = new ControlKeeper();
   readonly #tls = new TlsKeeper({
-    changed: () => this.#republish(),
-    staleStaple: () => void this.#queue.inTurn(() => this.#refreshTls()),
+    events: {
+      changed: () => this.#republish(),
+      staleStaples: () => void this.#queue.inTurn(async () => this.#restaple()),
+    },
+    wallMs: () => this.#options.wallMs(),
   });
 
   constructor(options: ServiceOptions) {
@@ -366,10 +369,13 @@ export class Service {
     this.#blacklist(new Map([...replaced.map((slot) => [slot, 0] as const), ...draft.blacklists]));
   }
 
+  #restaple(): void {
+    for (const line of this.#tls.restaple()) this.log(0, line);
+  }
+
   /** Never rejects; problems are logged. */
   async #refreshTls(): Promise<void> {
-    const { certificates, ocspResponse } = this.#setup.tls;
-    if (certificates.length === 0 && ocspResponse === undefined) return;
+    if (this.#tls.inForce.loaded.plan === undefined) return;
     try {
       await this.reloadTls();
       this.log(0, 'certificates read again');

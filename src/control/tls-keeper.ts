@@ -1,28 +1,29 @@
 /**
  * TLS on the main thread: certificates are loaded and checked here before the data plane gets them, ticket keys are made
- * and turned, and a stapled OCSP response is read again when its file has changed.
+ * and turned, and stapled OCSP responses are read again when their files have changed.
  */
 import { randomBytes } from 'node:crypto';
-import { statSync } from 'node:fs';
 import type { ServerSpec } from '../core/configuration.js';
 import type { TicketKeys } from '../core/tls-plan.js';
 import type { EngineName } from '../engine/engine.js';
 import { shared } from '../tls/credential.js';
 import { TlsError } from '../tls/errors.js';
-import { type LoadedTls, loadTls, nothingLoaded } from '../tls/load.js';
+import { type LoadedTls, loadTls, nothingLoaded, withStaples } from '../tls/load.js';
 import type { TlsSettings } from '../tls/settings.js';
+import { fileState, readStaple, type Staple, staleness, unstapled } from '../tls/staple.js';
 import type { Setup } from './draft.js';
 import { CommandError } from './errors.js';
 
 const TICKET_KEY_BYTES = 80;
-/** How often the OCSP file is looked at. */
+/** How often files of OCSP responses are looked at, and how many of them: 3 us each. */
 const WATCH_MS = 10_000;
+const WATCHED_AT_ONCE = 1000;
 
 export interface TlsKeeperEvents {
   /** Plan or tickets have changed without a command. */
   changed(): void;
-  /** The file of the OCSP response has changed. */
-  staleStaple(): void;
+  /** Files of OCSP responses have changed, or what they say is out of date: `restaple` when it may be. */
+  staleStaples(): void;
 }
 
 /** What the data plane has, or is about to get. */
@@ -30,19 +31,29 @@ interface InForce {
   readonly loaded: LoadedTls;
   readonly tickets: TicketKeys;
   readonly ticketSec: number;
-  /** The OCSP file and when it was changed. */
-  readonly watched: string | undefined;
-  readonly watchedMs: number;
+}
+
+export interface TlsKeeperOptions {
+  readonly events: TlsKeeperEvents;
+  wallMs(): number;
+  readonly watchMs?: number;
 }
 
 export class TlsKeeper {
   readonly #events: TlsKeeperEvents;
-  #now: InForce = { loaded: nothingLoaded, tickets: [], ticketSec: 0, watched: undefined, watchedMs: 0 };
+  readonly #wallMs: () => number;
+  readonly #watchMs: number;
+  #now: InForce = { loaded: nothingLoaded, tickets: [], ticketSec: 0 };
+  /** Staples found to be behind their files, and where to look next. */
+  #stale: readonly Staple[] = [];
+  #next = 0;
   #ticketTimer: NodeJS.Timeout | undefined;
   #watchTimer: NodeJS.Timeout | undefined;
 
-  constructor(events: TlsKeeperEvents) {
+  constructor({ events, wallMs, watchMs = WATCH_MS }: TlsKeeperOptions) {
     this.#events = events;
+    this.#wallMs = wallMs;
+    this.#watchMs = watchMs;
   }
 
   get inForce(): InForce {
@@ -66,13 +77,13 @@ export class TlsKeeper {
   }
 
   /** What has been loaded is in force from now on. */
-  adopt({ ticketSec, ocspResponse }: TlsSettings, loaded: LoadedTls): void {
+  adopt({ ticketSec }: TlsSettings, loaded: LoadedTls): void {
     const was = this.#now;
     // Whom a former authority has vouched for must not come in by a ticket.
     const isStrict = loaded.plan?.server !== undefined && loaded.plan.server.clientCertificate !== 'off';
     const keeps = !isStrict && ticketSec === was.ticketSec && was.tickets.length > 0;
     const tickets = keeps ? was.tickets : ticketSec === 0 || loaded.plan === undefined ? [] : [newTicketKey()];
-    this.#now = { loaded, tickets, ticketSec, watched: ocspResponse, watchedMs: changeTime(ocspResponse) };
+    this.#now = { loaded, tickets, ticketSec };
   }
 
   /** Takes back an `adopt`. */
@@ -83,12 +94,12 @@ export class TlsKeeper {
   /** Turns keys and watches files, as is in force, until `stop` or the next `start`. */
   start(): void {
     this.stop();
-    const { tickets, ticketSec, watched } = this.#now;
+    const { tickets, ticketSec, loaded } = this.#now;
     if (tickets.length > 0) {
       const everyMs = Math.min(ticketSec * 1000, 2 ** 31 - 1);
       this.#ticketTimer = setInterval(() => this.#turnTickets(), everyMs).unref();
     }
-    if (watched !== undefined) this.#watchTimer = setInterval(() => this.#look(), WATCH_MS).unref();
+    if (loaded.staples.length > 0) this.#watchTimer = setInterval(() => this.#look(), this.#watchMs).unref();
   }
 
   stop(): void {
@@ -101,12 +112,56 @@ export class TlsKeeper {
     this.#events.changed();
   }
 
-  #look(): void {
-    const watchedMs = changeTime(this.#now.watched);
-    if (watchedMs === this.#now.watchedMs) return;
-    this.#now = { ...this.#now, watchedMs };
-    this.#events.staleStaple();
+  /**
+   * Reads what has changed, and no key or certificate: they may be out of reach since privileges were dropped. What cannot
+   * be used leaves the staple before it, until that is out of date. Returns what there is to tell.
+   */
+  restaple(): string[] {
+    const { loaded } = this.#now;
+    const nowMs = this.#wallMs();
+    const lines: string[] = [];
+    // Those that a command has replaced meanwhile have been read with it.
+    const fresh = this.#stale
+      .filter((staple) => loaded.staples.includes(staple))
+      .map((staple) => renewed(staple, nowMs, lines));
+    this.#stale = [];
+    if (fresh.length === 0) return lines;
+    this.#now = { ...this.#now, loaded: withStaples(loaded, fresh) };
+    this.#events.changed();
+    return lines;
   }
+
+  #look(): void {
+    const { staples } = this.#now.loaded;
+    if (this.#next >= staples.length) this.#next = 0;
+    const seen = staples.slice(this.#next, this.#next + WATCHED_AT_ONCE);
+    this.#next += seen.length;
+    const nowMs = this.#wallMs();
+    this.#stale = seen.filter(({ source, state, expiresMs }) => {
+      const now = fileState(source.file);
+      // A file that has gone is about to be written anew.
+      return (now !== state && now !== '') || expiresMs <= nowMs;
+    });
+    if (this.#stale.length > 0) this.#events.staleStaples();
+  }
+}
+
+function renewed(staple: Staple, nowMs: number, lines: string[]): Staple {
+  const { source, state, expiresMs } = staple;
+  const now = fileState(source.file);
+  if (now !== state && now !== '') {
+    try {
+      const fresh = readStaple(source, nowMs, lines);
+      if (fresh.response !== undefined) lines.push(`OCSP response '${source.file}' read again`);
+      return fresh;
+    } catch (error) {
+      lines.push(`old OCSP response kept: ${(error as Error).message}`);
+      if (expiresMs > nowMs) return { ...staple, state: now };
+    }
+  }
+  if (expiresMs > nowMs) return staple;
+  lines.push(staleness(source.file, expiresMs));
+  return unstapled(source, now);
 }
 
 /** TLS is for TCP that passes through us; undefined if that is what the Setup has. */
@@ -125,12 +180,6 @@ export function tlsProblem({ configuration, dsrInterface, tls }: Setup): string 
 
 function newTicketKey(): Uint8Array {
   return shared(randomBytes(TICKET_KEY_BYTES));
-}
-
-/** When the file was changed last; 0 if there is none. */
-function changeTime(file: string | undefined): number {
-  if (file === undefined) return 0;
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 /** Whether files are to be read for the change: one of TLS's own, or servers that speak it. */

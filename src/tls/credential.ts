@@ -72,7 +72,6 @@ export function readCertificate(file: string): FoundCertificate {
 export function credentialOf(
   found: FoundCertificate,
   keys: readonly FoundKey[],
-  ocsp?: Uint8Array,
   more: readonly string[] = [],
 ): Credential {
   const key = [...found.keys, ...keys].find((candidate) => found.leaf.checkPrivateKey(candidate.key));
@@ -83,15 +82,16 @@ export function credentialOf(
     throw new TlsError(`cannot use certificate '${found.file}': ${why}`);
   }
   const chain = found.chain.length > 1 ? found.chain : [...found.chain, ...more];
-  return { chain: shared(`${chain.join('\n')}\n`), key: shared(key.pem), ocsp };
+  return { chain: shared(`${chain.join('\n')}\n`), key: shared(key.pem), ocsp: undefined };
 }
 
-export function reportOf(found: FoundCertificate, name: string, hasStaple: boolean): CertificateReport {
+/** Without a staple so far. */
+export function reportOf(found: FoundCertificate, name: string): CertificateReport {
   const { leaf, file } = found;
   return {
     file,
     name,
-    hasStaple,
+    hasStaple: false,
     subject: leaf.subject?.replaceAll('\n', ', ') ?? '',
     keyType: leaf.publicKey.asymmetricKeyType ?? 'unknown',
     startsMs: Date.parse(leaf.validFrom),

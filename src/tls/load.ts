@@ -12,7 +12,7 @@ import { clientContext, serverContext } from './context.js';
 import {
   type CertificateReport,
   credentialOf,
-  readBounded,
+  type FoundCertificate,
   readCertificate,
   readPemFile,
   reportOf,
@@ -21,8 +21,8 @@ import {
 import { causeOf, TlsError } from './errors.js';
 import { openSslObstacle, tlsObstacle } from './means.js';
 import { nodeClientContext, nodeServerContext } from './node/node-vault.js';
-import { checkOcspResponse, expiryOf, isAbout } from './ocsp.js';
 import type { TlsSettings } from './settings.js';
+import { fileState, readStaple, restapled, type Staple, type StapleSource, unstapled } from './staple.js';
 
 /** Certificates in the SNI directory. */
 const MAX_NAMES = 10_000;
@@ -34,11 +34,13 @@ const NO_CALLBACKS = { alpn: 0, status: 0 };
 export interface LoadedTls {
   readonly plan: TlsPlan | undefined;
   readonly certificates: readonly CertificateReport[];
+  /** Where responses about the certificates are, or may come to be. */
+  readonly staples: readonly Staple[];
   /** What is doubtful, but served: expired certificates and the like. */
   readonly warnings: readonly string[];
 }
 
-export const nothingLoaded: LoadedTls = { plan: undefined, certificates: [], warnings: [] };
+export const nothingLoaded: LoadedTls = { plan: undefined, certificates: [], staples: [], warnings: [] };
 
 /** `verifiesServers`: some server is to prove who it is. Throws TlsError. */
 export function loadTls(
@@ -51,14 +53,55 @@ export function loadTls(
   const obstacle = tlsObstacle(engine);
   if (obstacle !== '') throw new TlsError(`no TLS here: ${obstacle}`);
   const certificates: CertificateReport[] = [];
+  const sources: StapleSource[] = [];
   const warnings: string[] = [];
-  const server = settings.certificates.length === 0 ? undefined : serverPlan(settings, nowMs, certificates, warnings);
+  const plain = settings.certificates.length === 0 ? undefined : serverPlan(settings, certificates, sources);
+  const staples = sources.map((source) => stapleOf(source, settings, nowMs, warnings));
+  const server = plain && restapled(plain, staples);
   const serverCa = verifiesServers ? authoritiesForServers(settings.serverCa) : undefined;
   for (const { file, expiresMs, startsMs } of certificates) {
     if (expiresMs < nowMs) warnings.push(`certificate '${file}' expired on ${day(expiresMs)}`);
     if (startsMs > nowMs) warnings.push(`certificate '${file}' is not valid before ${day(startsMs)}`);
   }
-  return { plan: { server, serverCa, handshakeSec: settings.handshakeSec }, certificates, warnings };
+  const plan = { server, serverCa, handshakeSec: settings.handshakeSec };
+  return { plan, certificates: reported(certificates, staples), staples, warnings };
+}
+
+/** What has been loaded, with some staples in place of those before. */
+export function withStaples(loaded: LoadedTls, fresh: readonly Staple[]): LoadedTls {
+  const { plan, certificates } = loaded;
+  const bySource = new Map(fresh.map((staple) => [staple.source, staple]));
+  return {
+    ...loaded,
+    plan: plan?.server && { ...plan, server: restapled(plan.server, fresh) },
+    certificates: reported(certificates, fresh),
+    staples: loaded.staples.map((staple) => bySource.get(staple.source) ?? staple),
+  };
+}
+
+function reported(certificates: readonly CertificateReport[], staples: readonly Staple[]): CertificateReport[] {
+  const byName = new Map(staples.map((staple) => [staple.source.name, staple]));
+  return certificates.map((one) => {
+    const staple = byName.get(one.name);
+    if (staple === undefined) return one;
+    return { ...one, hasStaple: staple.source.certificates[staple.at]?.file === one.file };
+  });
+}
+
+/** The file of `ssl_ocsp_response` must be good, as it has been named; one beside a certificate is passed over with a warning. */
+function stapleOf(source: StapleSource, { ocspResponse }: TlsSettings, nowMs: number, warnings: string[]): Staple {
+  if (source.name !== '' && fileState(source.file) === '') return unstapled(source, '');
+  try {
+    return readStaple(source, nowMs, warnings);
+  } catch (error) {
+    if (source.file === ocspResponse && source.name === '') throw error;
+    warnings.push((error as Error).message);
+    return unstapled(source, fileState(source.file));
+  }
+}
+
+function sourceOf(file: string, name: string, found: readonly FoundCertificate[]): StapleSource {
+  return { file, name, certificates: found.map(({ file, leaf }) => ({ file, serial: leaf.serialNumber })) };
 }
 
 function requireNothingElse({ keys, sniPath, clientCertificate, ocspResponse }: TlsSettings): void {
@@ -75,12 +118,7 @@ function requireNothingElse({ keys, sniPath, clientCertificate, ocspResponse }: 
   if (without !== undefined) throw new TlsError(`${without} needs a certificate (ssl_certificate FILE, or -E)`);
 }
 
-function serverPlan(
-  settings: TlsSettings,
-  nowMs: number,
-  certificates: CertificateReport[],
-  warnings: string[],
-): ServerPlan {
+function serverPlan(settings: TlsSettings, certificates: CertificateReport[], sources: StapleSource[]): ServerPlan {
   const { options, ciphers, clientCertificate } = settings;
   const hasTls12 = !options.includes('no_tlsv1.2');
   const hasTls13 = !options.includes('no_tlsv1.3');
@@ -91,7 +129,7 @@ function serverPlan(
     throw new TlsError('client certificates need authorities to check them by (ssl_ca_file or ssl_ca_path, -G or -A)');
   }
   const plan: ServerPlan = {
-    identity: defaultIdentity(settings, nowMs, certificates, warnings),
+    identity: defaultIdentity(settings, certificates, sources),
     names: new Map(),
     refusesUnknownNames: settings.refusesUnknownNames,
     ciphers: rest,
@@ -106,7 +144,7 @@ function serverPlan(
   };
   tryOut(plan, plan.identity, settings.certificates.map((file) => `'${file}'`).join(', '));
   if (settings.sniPath === undefined) return plan;
-  return { ...plan, names: readNames(plan, settings.sniPath, nowMs, certificates, warnings) };
+  return { ...plan, names: readNames(plan, settings.sniPath, certificates, sources) };
 }
 
 /** What a worker will do. */
@@ -119,12 +157,7 @@ function tryOut(plan: ServerPlan, identity: Identity, subject: string): void {
   }
 }
 
-function defaultIdentity(
-  settings: TlsSettings,
-  nowMs: number,
-  certificates: CertificateReport[],
-  warnings: string[],
-): Identity {
+function defaultIdentity(settings: TlsSettings, certificates: CertificateReport[], sources: StapleSource[]): Identity {
   const keys = settings.keys.flatMap((file) => {
     const found = readPemFile(file).keys;
     if (found.length === 0) throw new TlsError(`cannot use '${file}': no private key in it (PEM is expected)`);
@@ -139,35 +172,17 @@ function defaultIdentity(
       `'${first}' and '${second}' are both of kind ${type} (one of a kind; ssl_sni_path holds those for other names)`,
     );
   }
-  const ocsp = settings.ocspResponse === undefined ? undefined : readOcsp(settings.ocspResponse, nowMs, warnings);
-  if (ocsp !== undefined && !list.some(({ leaf }) => isAbout(ocsp, leaf))) {
-    throw new TlsError(`cannot use '${settings.ocspResponse}': the OCSP response is about another certificate`);
-  }
-  const credentials = list.map((found) => {
-    const staple = ocsp !== undefined && isAbout(ocsp, found.leaf) ? ocsp : undefined;
-    certificates.push(reportOf(found, '', staple !== undefined));
-    return credentialOf(found, keys, staple);
-  });
-  return { credentials };
-}
-
-/** undefined if it is out of date: none is better than one that makes clients turn away. */
-function readOcsp(file: string, nowMs: number, warnings: string[]): Uint8Array | undefined {
-  const response = shared(readBounded(file));
-  checkOcspResponse(response, file);
-  const expiresMs = expiryOf(response);
-  if (expiresMs >= nowMs) return response;
-  warnings.push(`OCSP response '${file}' is out of date since ${day(expiresMs)} and not stapled`);
-  return undefined;
+  if (settings.ocspResponse !== undefined) sources.push(sourceOf(settings.ocspResponse, '', list));
+  for (const found of list) certificates.push(reportOf(found, ''));
+  return { credentials: list.map((found) => credentialOf(found, keys)) };
 }
 
 /** `NAME.crt` with `NAME.key`, and perhaps `NAME.ca` (the chain) and `NAME.ocsp`. */
 function readNames(
   plan: ServerPlan,
   folder: string,
-  nowMs: number,
   certificates: CertificateReport[],
-  warnings: string[],
+  sources: StapleSource[],
 ): ReadonlyMap<string, Identity> {
   const files = new Set(listFolder(folder));
   const names = new Map<string, Identity>();
@@ -180,12 +195,12 @@ function readNames(
     const found = readCertificate(path('.crt'));
     const keys = files.has(`${base}.key`) ? readPemFile(path('.key')).keys : [];
     const more = files.has(`${base}.ca`) ? readPemFile(path('.ca')).certificates : [];
-    const ocsp = files.has(`${base}.ocsp`) ? readOcsp(path('.ocsp'), nowMs, warnings) : undefined;
-    const staple = ocsp !== undefined && isAbout(ocsp, found.leaf) ? ocsp : undefined;
-    const identity = { credentials: [credentialOf(found, keys, staple, more)] };
+    const identity = { credentials: [credentialOf(found, keys, more)] };
     tryOut(plan, identity, `'${path('.crt')}'`);
     names.set(name, identity);
-    certificates.push(reportOf(found, name, staple !== undefined));
+    certificates.push(reportOf(found, name));
+    // Whether it is there or not: it may come later.
+    sources.push(sourceOf(path('.ocsp'), name, [found]));
   }
   return names;
 }
