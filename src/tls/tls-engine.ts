@@ -233,7 +233,8 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
     else if (link.state === SHAKING) this.#handshaker.shake(link);
     if (link.state === OPEN || link.state === BROKEN) {
       if (link.isPromised && (link.sendError !== 0 || (link.output < 0 && !link.isSending))) this.#keepPromise(link);
-      if (link.isAsked) this.#inlet.deliver(link);
+      // Unless its handler, told of a failure, has closed it.
+      if (link.isAsked && link.state < LINGERING) this.#inlet.deliver(link);
     }
   }
 

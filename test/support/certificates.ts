@@ -22,7 +22,11 @@ export function serves(name: string): string[] {
 }
 
 /** A TLS client that trusts the fixtures' root; resolves when the handshake is done, rejects with its error. */
-export function secureVisitor(t: Scene, port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
+export function secureVisitor(
+  t: Scene,
+  port: number,
+  { onKeyLog, ...options }: ConnectionOptions & { onKeyLog?: (line: string) => void } = {},
+): Promise<TLSSocket> {
   const socket = connect({
     host: '127.0.0.1',
     port,
@@ -31,6 +35,7 @@ export function secureVisitor(t: Scene, port: number, options: ConnectionOptions
     allowHalfOpen: true,
     ...options,
   } as ConnectionOptions);
+  if (onKeyLog) socket.on('keylog', (line) => onKeyLog(String(line).trim()));
   atEnd(t, () => void socket.destroy());
   const secure = new Promise<TLSSocket>((resolve, reject) => {
     socket.once('error', reject);
@@ -51,7 +56,7 @@ export function secureOver(
   t: Scene,
   raw: Socket,
   deliver: (chunk: Buffer) => Promise<void>,
-  options: ConnectionOptions = {},
+  options: ConnectionOptions & { onKeyLog?: (line: string) => void } = {},
 ): Promise<TLSSocket> {
   const wire = new Duplex({
     read: () => void raw.resume(),
