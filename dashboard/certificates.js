@@ -13,6 +13,8 @@ const results = [
   ['toServers', 'To servers, new'],
   ['toServersResumed', 'To servers, resumed'],
   ['failedToServers', 'To servers, failed'],
+  ['cut', 'From clients, cut'],
+  ['cutByServers', 'From servers, cut'],
 ];
 
 export class Certificates {

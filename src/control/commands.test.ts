@@ -319,7 +319,7 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
     ['ssl_sni_path /tmp', 'error: ssl_sni_path: ssl_sni_path needs a certificate (ssl_certificate FILE, or -E)\n'],
     ['server 0 tls maybe', "error: server: expected off, on or verify, got 'maybe'\n"],
     ['server 0 sni a/b', "error: server: 'a/b' is no server name\n"],
-    ['ssl', 'clients full 0 resumed 0 failed 0\nservers full 0 resumed 0 failed 0\n'],
+    ['ssl', 'clients full 0 resumed 0 failed 0 cut 0\nservers full 0 resumed 0 failed 0 cut 0\n'],
   ],
   'files that are none are refused': [
     ['include', 'error: include: expected FILE\n'],

@@ -106,7 +106,16 @@ test('Metrics tells handshakes and when certificates end', async (t) => {
   const { service, plane } = await startedService(t);
   const certificate = { name: '', subject: 'CN=pen "1"', keyType: 'ec', expiresMs: 1_800_000_000_000 };
   Object.defineProperty(service, 'certificates', { value: [certificate] });
-  const counts = { full: 5, resumed: 4, failed: 3, toServers: 2, toServersResumed: 1, failedToServers: 7 };
+  const counts = {
+    full: 5,
+    resumed: 4,
+    failed: 3,
+    toServers: 2,
+    toServersResumed: 1,
+    failedToServers: 7,
+    cut: 0,
+    cutByServers: 0,
+  };
   plane.tlsCounts = () => counts;
   const lines = String(await new Metrics(service).read()).split('\n');
   for (const line of [

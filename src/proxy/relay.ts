@@ -12,7 +12,7 @@
  */
 import type { ClientTable } from '../core/client-table.js';
 import type { ServerState } from '../core/server-state.js';
-import type { Engine } from '../engine/engine.js';
+import type { TlsLayer } from '../tls/tls-layer.js';
 import { DOWN_ENDED, SERVER_FIRST, UP_ENDED, UP_REFUSED } from './connection-flag.js';
 import type { ConnectionTable } from './connection-table.js';
 
@@ -27,14 +27,14 @@ export const RELAY_BROKEN = 2;
 export const RELAY_REFUSED = 3;
 
 export class Relay {
-  readonly #engine: Engine;
+  readonly #engine: TlsLayer;
   readonly #table: ConnectionTable;
   readonly #servers: ServerState;
   readonly #clients: ClientTable;
   /** Directions whose end closes the pair at once (`tcp_fastclose`). */
   endsAtOnce = 0;
 
-  constructor(engine: Engine, table: ConnectionTable, servers: ServerState, clients: ClientTable) {
+  constructor(engine: TlsLayer, table: ConnectionTable, servers: ServerState, clients: ClientTable) {
     this.#engine = engine;
     this.#table = table;
     this.#servers = servers;
@@ -56,6 +56,8 @@ export class Relay {
     let flags = this.#table.flags[connection] | ended;
     if ((flags & BOTH_ENDED) === DOWN_ENDED) flags |= SERVER_FIRST;
     this.#table.flags[connection] = flags;
+    // What may have been cut on its way must not become the whole for who could tell.
+    if (this.#engine.isCut(socket)) this.#engine.endWithoutNotice(other);
     if ((flags & BOTH_ENDED) === BOTH_ENDED || (this.endsAtOnce & ended) !== 0) return RELAY_OVER;
     this.#engine.shutdown(other);
     return RELAY_GOES_ON;

@@ -1,7 +1,16 @@
-/** Handshakes counted by all workers, in memory that they share. */
+/** Handshakes, and streams that ended without the notice of TLS, counted by all workers, in memory that they share. */
 import { Counters, GUARD_BYTES } from '../core/counters.js';
 
-const COUNTS = ['full', 'resumed', 'failed', 'toServers', 'toServersResumed', 'failedToServers'] as const;
+const COUNTS = [
+  'full',
+  'resumed',
+  'failed',
+  'toServers',
+  'toServersResumed',
+  'failedToServers',
+  'cut',
+  'cutByServers',
+] as const;
 
 export type TlsCounts = Readonly<Record<(typeof COUNTS)[number], number>>;
 
@@ -12,6 +21,8 @@ export const NO_TLS_COUNTS: TlsCounts = {
   toServers: 0,
   toServersResumed: 0,
   failedToServers: 0,
+  cut: 0,
+  cutByServers: 0,
 };
 
 /** Places of the counters. */
@@ -21,6 +32,8 @@ export const FAILED = 2;
 export const TO_SERVERS = 3;
 export const TO_SERVERS_RESUMED = 4;
 export const FAILED_TO_SERVERS = 5;
+export const CUT = 6;
+export const CUT_BY_SERVERS = 7;
 
 export function allocateTlsCounts(): SharedArrayBuffer {
   return new SharedArrayBuffer(GUARD_BYTES + Counters.bytes(COUNTS.length));

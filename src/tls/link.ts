@@ -48,6 +48,8 @@ export class Link {
   inputEnd = 0;
   /** The last read filled its buffer: the session may hold the rest of a record. */
   hasMore = false;
+  /** The peer's stream has ended without its notice. */
+  isCut = false;
   /** GOES_ON, or what the next receive will be told: 0 or -errno. */
   end = GOES_ON;
 

@@ -96,6 +96,17 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
     return this.#links[socket]?.failure ?? '';
   }
 
+  isCut(socket: number): boolean {
+    return this.#links[socket]?.isCut === true;
+  }
+
+  endWithoutNotice(socket: number): void {
+    const link = this.#links[socket];
+    if (link === undefined) return;
+    link.hasEnded = true;
+    link.isTailLazy = false;
+  }
+
   override receive(socket: number): void {
     const link = this.#links[socket];
     if (link === undefined) {
@@ -171,6 +182,7 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
       link.inputEnd = length;
     } else {
       link.end = length;
+      if (length === 0 && link.state === OPEN) this.#cut(link);
     }
     this.#getOn(link);
     this.#leave();
@@ -236,6 +248,11 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
       // Unless its handler, told of a failure, has closed it.
       if (link.isAsked && link.state < LINGERING) this.#inlet.deliver(link);
     }
+  }
+
+  #cut(link: Link): void {
+    link.isCut = true;
+    this.#vault.cut(link.isServer);
   }
 
   #keepPromise(link: Link): void {

@@ -40,6 +40,10 @@ export interface TlsLayer extends Engine {
   tlsInfo(socket: number): TlsInfo | undefined;
   /** Why the handshake came to nothing, '' if it did not. */
   tlsFailure(socket: number): string;
+  /** Its stream has ended without the notice of TLS (close_notify): its peer is careless, or somebody else has cut it. */
+  isCut(socket: number): boolean;
+  /** What is to be sent next ends it, and no notice says that this is the whole. */
+  endWithoutNotice(socket: number): void;
 }
 
 /** A thread's certificates and tickets, as the configuration has them, and its counts. */

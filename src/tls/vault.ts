@@ -14,7 +14,16 @@ import { callbackAddress, openssl } from '../sys/openssl.js';
 import { SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP } from '../sys/uapi/openssl.js';
 import type { ClientHello } from './client-hello.js';
 import { type Callbacks, type Context, clientContext, serverContext, setTicketKey } from './context.js';
-import { FAILED, FAILED_TO_SERVERS, FULL, RESUMED, TO_SERVERS, TO_SERVERS_RESUMED } from './counts.js';
+import {
+  CUT,
+  CUT_BY_SERVERS,
+  FAILED,
+  FAILED_TO_SERVERS,
+  FULL,
+  RESUMED,
+  TO_SERVERS,
+  TO_SERVERS_RESUMED,
+} from './counts.js';
 import { chosenProtocol, findIdentity, isSealedBy } from './names.js';
 import { Session } from './session.js';
 import type { Peer, TlsKeys } from './tls-layer.js';
@@ -140,6 +149,11 @@ export class Vault implements TlsKeys {
 
   failed(isServer: boolean): void {
     this.#counters.add(isServer ? FAILED : FAILED_TO_SERVERS, 1);
+  }
+
+  /** Counts a stream that ended without a notice. */
+  cut(isServer: boolean): void {
+    this.#counters.add(isServer ? CUT : CUT_BY_SERVERS, 1);
   }
 
   /** Frees everything; sessions that live keep what they need. */

@@ -125,7 +125,7 @@ export const tlsCommands: readonly Command[] = [
   action({
     name: 'ssl',
     section: 'TLS',
-    help: 'the certificates in use with the days they have left, and handshakes so far',
+    help: 'the certificates in use with the days they have left, and handshakes so far; cut: streams that ended without the notice of TLS',
     isNew: true,
     run({ service }) {
       const nowMs = service.wallMs();
@@ -134,11 +134,12 @@ export const tlsCommands: readonly Command[] = [
         const left = days < 0 ? `expired ${-days} days ago` : `days ${days}`;
         return `${name === '' ? 'default' : name} ${left} key ${keyType} staple ${hasStaple ? 'yes' : 'no'} file ${file} subject ${subject}\n`;
       });
-      const { full, resumed, failed, toServers, toServersResumed, failedToServers } = service.dataPlane.tlsCounts();
+      const { full, resumed, failed, toServers, toServersResumed, failedToServers, cut, cutByServers } =
+        service.dataPlane.tlsCounts();
       return [
         ...lines,
-        `clients full ${full} resumed ${resumed} failed ${failed}\n`,
-        `servers full ${toServers} resumed ${toServersResumed} failed ${failedToServers}\n`,
+        `clients full ${full} resumed ${resumed} failed ${failed} cut ${cut}\n`,
+        `servers full ${toServers} resumed ${toServersResumed} failed ${failedToServers} cut ${cutByServers}\n`,
       ].join('');
     },
   }),

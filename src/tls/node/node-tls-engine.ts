@@ -104,6 +104,13 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer, Layer {
     return this.#links[socket]?.failure ?? '';
   }
 
+  /** A stream of Node's does not tell. */
+  isCut(): boolean {
+    return false;
+  }
+
+  endWithoutNotice(): void {}
+
   override receive(socket: number): void {
     const link = this.#links[socket];
     if (link === undefined) {
