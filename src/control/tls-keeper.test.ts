@@ -34,14 +34,17 @@ function scene(t: TestContext, settings = {}) {
     sniPath: folder,
     ...settings,
   };
-  const loaded = keeper.load(all, [], { nowMs: NOW, engine: 'node' });
-  keeper.adopt(all, loaded);
-  keeper.start();
+  const again = (): void => {
+    keeper.adopt(all, keeper.load(all, [], { nowMs: NOW, engine: 'node' }));
+    keeper.start();
+  };
+  again();
   t.after(() => keeper.stop());
   const staple = () => keeper.inForce.loaded.plan?.server?.names.get(NAME)?.credentials[0]?.ocsp;
   const isReported = () => keeper.inForce.loaded.certificates.find(({ name }) => name === NAME)?.hasStaple;
   return {
     keeper,
+    again,
     clock,
     lines,
     file: join(folder, `${NAME}.ocsp`),
@@ -66,6 +69,16 @@ test('a response that comes beside a certificate is stapled, and so is the next'
     assert.equal(lines.at(-1), `OCSP response '${file}' read again`);
   }
   assert.equal(keeper.inForce.tickets, tickets, 'sessions can still be resumed');
+});
+
+test('ticket keys are turned however often certificates are read again', async (t) => {
+  const { keeper, again } = scene(t, { ticketSec: 1 });
+  const [first] = keeper.inForce.tickets;
+  await until('there is another', () => {
+    again();
+    return keeper.inForce.tickets[0] !== first;
+  });
+  assert.equal(keeper.inForce.tickets[1], first);
 });
 
 test('a response that goes out of date is stapled no more', async (t) => {

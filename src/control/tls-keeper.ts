@@ -31,6 +31,8 @@ interface InForce {
   readonly loaded: LoadedTls;
   readonly tickets: TicketKeys;
   readonly ticketSec: number;
+  /** When the current key was made, by `performance.now`. */
+  readonly keyMs: number;
 }
 
 export interface TlsKeeperOptions {
@@ -43,7 +45,7 @@ export class TlsKeeper {
   readonly #events: TlsKeeperEvents;
   readonly #wallMs: () => number;
   readonly #watchMs: number;
-  #now: InForce = { loaded: nothingLoaded, tickets: [], ticketSec: 0 };
+  #now: InForce = { loaded: nothingLoaded, tickets: [], ticketSec: 0, keyMs: 0 };
   /** Staples found to be behind their files, and where to look next. */
   #stale: readonly Staple[] = [];
   #next = 0;
@@ -83,7 +85,7 @@ export class TlsKeeper {
     const isStrict = loaded.plan?.server !== undefined && loaded.plan.server.clientCertificate !== 'off';
     const keeps = !isStrict && ticketSec === was.ticketSec && was.tickets.length > 0;
     const tickets = keeps ? was.tickets : ticketSec === 0 || loaded.plan === undefined ? [] : [newTicketKey()];
-    this.#now = { loaded, tickets, ticketSec };
+    this.#now = { loaded, tickets, ticketSec, keyMs: keeps ? was.keyMs : performance.now() };
   }
 
   /** Takes back an `adopt`. */
@@ -94,22 +96,29 @@ export class TlsKeeper {
   /** Turns keys and watches files, as is in force, until `stop` or the next `start`. */
   start(): void {
     this.stop();
-    const { tickets, ticketSec, loaded } = this.#now;
-    if (tickets.length > 0) {
-      const everyMs = Math.min(ticketSec * 1000, 2 ** 31 - 1);
-      this.#ticketTimer = setInterval(() => this.#turnTickets(), everyMs).unref();
-    }
+    this.#awaitTurn();
+    const { loaded } = this.#now;
     if (loaded.staples.length > 0) this.#watchTimer = setInterval(() => this.#look(), this.#watchMs).unref();
   }
 
   stop(): void {
-    clearInterval(this.#ticketTimer);
+    clearTimeout(this.#ticketTimer);
     clearInterval(this.#watchTimer);
   }
 
+  /** A key's time goes on over reloads: they may come more often than keys are turned. */
+  #awaitTurn(): void {
+    const { tickets, ticketSec, keyMs } = this.#now;
+    if (tickets.length === 0) return;
+    const leftMs = Math.max(keyMs + ticketSec * 1000 - performance.now(), 0);
+    this.#ticketTimer = setTimeout(() => this.#turnTickets(), Math.min(leftMs, 2 ** 31 - 1)).unref();
+  }
+
   #turnTickets(): void {
-    this.#now = { ...this.#now, tickets: [newTicketKey(), this.#now.tickets[0] as Uint8Array] };
+    const tickets = [newTicketKey(), this.#now.tickets[0] as Uint8Array];
+    this.#now = { ...this.#now, tickets, keyMs: performance.now() };
     this.#events.changed();
+    this.#awaitTurn();
   }
 
   /**
