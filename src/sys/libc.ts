@@ -9,6 +9,7 @@ export interface Libc {
   syscall(number: number, a: number, b: number, c: number, d: number, e: number, f: number): number;
   mmap(address: number, length: number, prot: number, flags: number, fd: number, offset: number): number;
   munmap(address: number, length: number): number;
+  memcpy(to: number, from: number, length: number): number;
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: number, length: number): number;
   listen(fd: number, backlog: number): number;
@@ -58,6 +59,7 @@ export interface Libc {
 const prototypes: Record<keyof Libc, string> = {
   syscall: 'long syscall(long, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t)',
   mmap: 'intptr_t mmap(uintptr_t, size_t, int, int, int, long)',
+  memcpy: 'uintptr_t memcpy(uintptr_t, uintptr_t, size_t)',
   munmap: 'int munmap(uintptr_t, size_t)',
   socket: 'int socket(int, int, int)',
   bind: 'int bind(int, uintptr_t, unsigned int)',

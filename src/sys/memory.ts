@@ -61,9 +61,17 @@ export function addressOf(bytes: Uint8Array): number {
   return address;
 }
 
-/** Memory that somebody else owns, seen through; good as long as it is theirs. */
+/**
+ * Memory that somebody else owns, seen through; good as long as it is theirs. Not for anything that clients can repeat: what
+ * Node keeps of a view is given back by its event loop, to which a thread whose engine blocks never returns.
+ */
 export function viewOf(address: number, bytes: number): Uint8Array {
   return new Uint8Array(koffi().view(BigInt(address), bytes));
+}
+
+/** Copies between two places in memory, where a view would be kept. */
+export function copyMemory(to: number, from: number, bytes: number): void {
+  libc().memcpy(to, from, bytes);
 }
 
 let pointers = 0;
@@ -72,12 +80,4 @@ let pointers = 0;
 export function pointerBytes(): number {
   if (pointers === 0) pointers = koffi().sizeof('void *');
   return pointers;
-}
-
-/** Writes `target` to the C pointer variable at `address`. */
-export function writePointer(address: number, target: number): void {
-  const bytes = pointerBytes();
-  const words = new Uint32Array(koffi().view(BigInt(address), bytes));
-  words[0] = target % 4294967296;
-  if (bytes === 8) words[1] = target / 4294967296;
 }

@@ -9,7 +9,7 @@ export interface OpenSsl {
   ERR_get_error(): number;
   ERR_clear_error(): void;
   ERR_error_string_n(code: number, text: number, length: number): void;
-  CRYPTO_malloc(bytes: number, file: number, line: number): number;
+  CRYPTO_memdup(data: Uint8Array, bytes: number, file: number, line: number): number;
   CRYPTO_free(address: number, file: number, line: number): void;
 
   BIO_s_mem(): number;
@@ -89,7 +89,7 @@ const prototypes: Record<keyof OpenSsl, string> = {
   ERR_get_error: 'unsigned long ERR_get_error()',
   ERR_clear_error: 'void ERR_clear_error()',
   ERR_error_string_n: `void ERR_error_string_n(unsigned long, ${P}, size_t)`,
-  CRYPTO_malloc: `${P} CRYPTO_malloc(size_t, ${P}, int)`,
+  CRYPTO_memdup: `${P} CRYPTO_memdup(void *, size_t, ${P}, int)`,
   CRYPTO_free: `void CRYPTO_free(${P}, ${P}, int)`,
 
   BIO_s_mem: `${P} BIO_s_mem()`,

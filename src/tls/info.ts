@@ -1,5 +1,5 @@
 /** What was agreed in a handshake, for logs, HTTP headers and PROXY headers. */
-import { type Mapping, mapAnonymous, viewOf } from '../sys/memory.js';
+import { copyMemory, type Mapping, mapAnonymous } from '../sys/memory.js';
 import { openssl } from '../sys/openssl.js';
 import { NID_commonName, XN_FLAG_RFC2253_UTF8 } from '../sys/uapi/openssl.js';
 import type { Session } from './session.js';
@@ -37,7 +37,9 @@ function alpnOf({ handle }: Session): string {
   const length = words[2] as number;
   if (length === 0 || length > 255) return '';
   const at = (words[0] as number) + (words[1] as number) * 4294967296;
-  return copyOf(at, length);
+  // Behind the words.
+  copyMemory(address + 16, at, length);
+  return Buffer.from(buffer, 16, length).toString('latin1');
 }
 
 /** '' where the client has shown no certificate, or one that was not verified. */
@@ -64,10 +66,6 @@ function textOf(length: number): string {
   return Buffer.from(memory().buffer, 0, Math.max(length, 0))
     .toString('utf8')
     .replace(/\p{Cc}/gu, '?');
-}
-
-function copyOf(address: number, length: number): string {
-  return Buffer.from(viewOf(address, length)).toString('latin1');
 }
 
 function memory(): Mapping {

@@ -9,7 +9,7 @@
  */
 import type { Counters } from '../core/counters.js';
 import type { Identity, ServerPlan, TicketKeys, TlsPlan } from '../core/tls-plan.js';
-import { type Mapping, mapAnonymous, viewOf, writePointer } from '../sys/memory.js';
+import { copyMemory, type Mapping, mapAnonymous, pointerBytes } from '../sys/memory.js';
 import { callbackAddress, openssl } from '../sys/openssl.js';
 import { SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP } from '../sys/uapi/openssl.js';
 import type { ClientHello } from './client-hello.js';
@@ -33,8 +33,9 @@ import type { Transport } from './transport.js';
 const KEPT = 1024;
 /** Sessions kept for servers. */
 const KEPT_TICKETS = 1024;
-/** 16 names of 255 bytes, see control. */
+/** 16 names of 255 bytes, see control; behind them the answer about one: pointer:64 length:8. */
 const ALPN_BYTES = 4096;
+const ANSWER_LENGTH = ALPN_BYTES + 8;
 /** SSL_TLSEXT_ERR_OK and _NOACK (tls1.h). */
 const OK = 0;
 const NO_ACKNOWLEDGEMENT = 3;
@@ -60,8 +61,7 @@ export class Vault implements TlsKeys {
   #callbacks: Callbacks | undefined;
   /** The list of ALPN names as the protocol writes it, where C can read it. */
   #alpnMemory: Mapping | undefined;
-  #alpnChosen = -1;
-  #alpnChosenBytes = 0;
+  #hasAlpn = false;
 
   constructor(counters: Counters) {
     this.#counters = counters;
@@ -81,7 +81,7 @@ export class Vault implements TlsKeys {
     this.#plan = plan?.server;
     this.#tickets = tickets;
     if (this.#plan === undefined) return;
-    this.#alpnMemory ??= mapAnonymous(ALPN_BYTES);
+    this.#alpnMemory ??= mapAnonymous(2 * ALPN_BYTES);
     writeAlpn(this.#alpnMemory.buffer, this.#plan.alpn);
     this.#contextsOf(this.#plan.identity);
   }
@@ -202,10 +202,14 @@ export class Vault implements TlsKeys {
   #chooseAlpn(offered: Uint8Array | undefined): void {
     const protocols = this.#plan?.alpn ?? [];
     const chosen = chosenProtocol(protocols, offered);
-    this.#alpnChosen = -1;
-    if (chosen < 0) return;
-    this.#alpnChosen = protocols.slice(0, chosen).reduce((at, name) => at + 1 + name.length, 1);
-    this.#alpnChosenBytes = (protocols[chosen] as string).length;
+    this.#hasAlpn = chosen >= 0;
+    if (chosen < 0 || this.#alpnMemory === undefined) return;
+    const { address, buffer } = this.#alpnMemory;
+    const name = address + protocols.slice(0, chosen).reduce((at, { length }) => at + 1 + length, 1);
+    const pointer = new Uint32Array(buffer, ALPN_BYTES, 2);
+    pointer[0] = name % 4294967296;
+    pointer[1] = name / 4294967296;
+    new Uint8Array(buffer)[ANSWER_LENGTH] = (protocols[chosen] as string).length;
   }
 
   #callbacksOnce(): Callbacks {
@@ -217,9 +221,10 @@ export class Vault implements TlsKeys {
   }
 
   #answerAlpn(out: number, outLength: number): number {
-    if (this.#alpnChosen < 0 || this.#alpnMemory === undefined) return NO_ACKNOWLEDGEMENT;
-    writePointer(out, this.#alpnMemory.address + this.#alpnChosen);
-    viewOf(outLength, 1)[0] = this.#alpnChosenBytes;
+    if (!this.#hasAlpn || this.#alpnMemory === undefined) return NO_ACKNOWLEDGEMENT;
+    const { address } = this.#alpnMemory;
+    copyMemory(out, address + ALPN_BYTES, pointerBytes());
+    copyMemory(outLength, address + ANSWER_LENGTH, 1);
     return OK;
   }
 
@@ -228,9 +233,8 @@ export class Vault implements TlsKeys {
     const response = staples?.get(openssl().SSL_get_certificate(handle));
     if (response === undefined) return NO_ACKNOWLEDGEMENT;
     // The session frees it.
-    const copy = openssl().CRYPTO_malloc(response.length, 0, 0);
+    const copy = openssl().CRYPTO_memdup(response, response.length, 0, 0);
     if (copy === 0) return NO_ACKNOWLEDGEMENT;
-    viewOf(copy, response.length).set(response);
     openssl().SSL_ctrl(handle, SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP, response.length, copy);
     return OK;
   }

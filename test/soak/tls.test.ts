@@ -11,7 +11,7 @@ import { scratch } from '../support/scratch.js';
 import { until } from '../support/wait.js';
 
 /** One request on a connection of its own: the answer, and whose certificate there was. */
-function ask(port: number, servername: string): Promise<string> {
+function ask(port: number, servername: string, more = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({
       host: '127.0.0.1',
@@ -19,6 +19,7 @@ function ask(port: number, servername: string): Promise<string> {
       servername,
       ca: pem('ca.crt'),
       checkServerIdentity: () => undefined,
+      ...more,
     });
     let text = '';
     socket.setTimeout(20_000, () => socket.destroy(new Error('no answer')));
@@ -177,6 +178,30 @@ test('50,000 handshakes, left at every stage, leave no memory behind', { timeout
   const grown = residentKb(balancer.pid) - before;
   assert.ok(grown < 16_000, `grown by ${grown} KB, seed ${seed}`);
   assert.equal(await ask(port, 'localhost'), 'localhost');
+});
+
+test('20,000 handshakes with ALPN, a staple and a certificate of the client leave no memory behind', {
+  timeout: 600_000,
+}, async (t) => {
+  const options = [
+    '-R',
+    '-G',
+    fixture('ca.crt'),
+    '-O',
+    'ssl_alpn http/1.1',
+    '-O',
+    `ssl_ocsp_response ${fixture('ec.ocsp')}`,
+  ];
+  const balancer = await pen(t, { servers: [await tcpBackend(t)], options: [...serves('ec'), ...options] });
+  const more = { ALPNProtocols: ['http/1.1'], requestOCSP: true, cert: pem('client.crt'), key: pem('client.key') };
+  const one = async (): Promise<void> => void (await ask(balancer.port, 'localhost', more));
+  await many(5_000, 16, one);
+  const before = residentKb(balancer.pid);
+  await many(20_000, 16, one);
+  await isEmptyAgain(balancer);
+  // It was 1 kB a handshake.
+  const grown = residentKb(balancer.pid) - before;
+  assert.ok(grown < 10_000, `grown by ${grown} KB`);
 });
 
 test('garbage, records cut and harmed, floods: bounded, and others are served', { timeout: 600_000 }, async (t) => {
