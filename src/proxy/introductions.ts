@@ -97,7 +97,7 @@ export class Introductions {
   #factsOf(socket: number): Uint8Array {
     const info = this.#engine.tlsInfo(socket);
     if (info === undefined) return new Uint8Array(0);
-    const { version, cipher, serverName, alpn, clientName, clientCommonName } = info;
+    const { version, cipher, serverName, alpn, isResumed, clientName, clientCommonName } = info;
     return tlsTlvs({
       version,
       cipher,
@@ -105,6 +105,7 @@ export class Introductions {
       alpn: alpn || undefined,
       commonName: clientName === '' ? undefined : clientCommonName,
       isVerified: clientName !== '',
+      isResumed,
     });
   }
 }

@@ -136,6 +136,8 @@ test('TLVs say how the client came over TLS, and go on to the next', () => {
   // Client flags: TLS, certificate on this connection and in the session; verified.
   assert.deepEqual([...(findTlv(read.header.tlvs, TLV.ssl) ?? [])].slice(0, 5), [7, 0, 0, 0, 0]);
   assert.deepEqual([...tlvsToPassOn(read.header.tlvs)], [...tlsTlvs(facts)]);
+  const resumed = tlsTlvs({ ...facts, isResumed: true });
+  assert.deepEqual([...(findTlv(resumed, TLV.ssl) ?? [])].slice(0, 5), [5, 0, 0, 0, 0]);
   assert.equal(cameOverTls(new Uint8Array(0)), false);
   assert.deepEqual([...(findTlv(tlsTlvs({ version: 'TLSv1.2' }), TLV.ssl) ?? [])].slice(0, 5), [1, 0, 0, 0, 1]);
 });

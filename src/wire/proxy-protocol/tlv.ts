@@ -16,10 +16,12 @@ export interface TlsFacts {
   /** Of the server that the client asked for. */
   readonly serverName?: string | undefined;
   readonly alpn?: string | undefined;
-  /** Of a certificate that the client has shown on this connection. */
+  /** Of a certificate that the client has shown. */
   readonly commonName?: string | undefined;
   /** Whether that certificate was verified. */
   readonly isVerified?: boolean | undefined;
+  /** The session was resumed: the certificate was shown on an earlier connection. */
+  readonly isResumed?: boolean | undefined;
 }
 
 /** They fill the bytes exactly, and so do those within the one about TLS. */
@@ -67,9 +69,10 @@ export function tlvsToPassOn(tlvs: Uint8Array, withoutTls = false): Uint8Array {
 
 /** The TLVs that say how the client came over TLS. */
 export function tlsTlvs(facts: TlsFacts): Uint8Array {
-  const { version, cipher, serverName, alpn, commonName, isVerified = false } = facts;
+  const { version, cipher, serverName, alpn, commonName, isVerified = false, isResumed = false } = facts;
   const ssl: number[] = [CLIENT.ssl];
-  if (commonName !== undefined) ssl[0] |= CLIENT.certificateOnConnection | CLIENT.certificateInSession;
+  if (commonName !== undefined)
+    ssl[0] |= CLIENT.certificateInSession | (isResumed ? 0 : CLIENT.certificateOnConnection);
   // Zero: the client showed a certificate and it was verified.
   ssl.push(0, 0, 0, commonName !== undefined && isVerified ? 0 : 1);
   put(ssl, SSL.version, octetsOf(version));
