@@ -140,8 +140,9 @@ export class Handshaker {
       this.#outlet.keepTail(link);
     if (result === DONE) {
       link.state = OPEN;
-      // All that a server has left to say in TLS 1.3 is tickets.
-      link.isTailLazy = link.isServer && link.hasTls13 && link.tail !== undefined;
+      // All that a server has left to say in TLS 1.3 is tickets. They wait for the answer if its request is here; else a
+      // client with Nagle's algorithm would hold the request back until our delayed acknowledgement, 40 ms later.
+      link.isTailLazy = link.isServer && link.hasTls13 && link.tail !== undefined && link.input >= 0;
       this.#outlet.pump(link);
       this.#vault.secured(link.session as Session, link.isServer);
       this.#above.secured(link.socket, 0);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +9,7 @@ import { fixture, pem, secureOver, secureServer, secureVisitor, serves } from '.
 import { readAll } from '../support/client.js';
 import { pen } from '../support/pen.js';
 import { scratch } from '../support/scratch.js';
-import { until } from '../support/wait.js';
+import { until, within } from '../support/wait.js';
 import { checksum, hear, noise, onEachEngine, say, visitor } from './engines.js';
 
 const PAGE = noise(700_000, 1234);
@@ -158,6 +159,12 @@ onEachEngine('RSA and ECDSA, chains, ALPN, staples: each client gets what it ask
     client.destroy();
   }
   assert.equal(staples.filter((length) => length > 100).length, 1, String(staples));
+});
+
+onEachEngine('a client that says nothing after its handshake gets its ticket at once', async (t, engine) => {
+  const balancer = await pen(t, { servers: [await tcpBackend(t)], options: serves('ec'), engine });
+  const client = await secureVisitor(t, balancer.port, { minVersion: 'TLSv1.3' });
+  await within('a ticket', once(client.resume(), 'session'));
 });
 
 onEachEngine('sessions are resumed by ticket, on every worker', async (t, engine) => {
