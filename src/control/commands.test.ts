@@ -318,6 +318,10 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
     ['ssl_verify required', 'error: ssl_verify: ssl_verify needs a certificate (ssl_certificate FILE, or -E)\n'],
     ['ssl_sni_path /tmp', 'error: ssl_sni_path: ssl_sni_path needs a certificate (ssl_certificate FILE, or -E)\n'],
     ['server 0 tls maybe', "error: server: expected off, on or verify, got 'maybe'\n"],
+    [
+      'server 0 address /run/app.sock tls verify',
+      'error: server: server 0 is a Unix socket: there is no name that its certificate could be checked for (sni NAME)\n',
+    ],
     ['server 0 sni a/b', "error: server: 'a/b' is no server name\n"],
     ['ssl', 'clients full 0 resumed 0 failed 0 cut 0\nservers full 0 resumed 0 failed 0 cut 0\n'],
   ],

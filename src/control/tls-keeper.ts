@@ -180,6 +180,11 @@ export function tlsProblem({ configuration, dsrInterface, tls }: Setup): string 
   if (!isUsed) return undefined;
   if (settings.http && tls.alpn.includes('h2'))
     return 'http reads HTTP/1 only, and ssl_alpn offers HTTP/2 (leave h2 out of it)';
+  const nameless = servers.findIndex(
+    ({ tls, sni, endpoint }) => tls === 'verify' && sni === '' && endpoint?.kind === 'unix',
+  );
+  if (nameless >= 0)
+    return `server ${nameless} is a Unix socket: there is no name that its certificate could be checked for (sni NAME)`;
   if (settings.idlers > 0 && servers.some((server) => server.tls !== 'off' && server.proxy !== 'off'))
     return 'idlers know no client that a PROXY header before TLS could name (idlers 0, or without one of tls and proxy)';
   if (dsrInterface !== undefined)
