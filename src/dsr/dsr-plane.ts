@@ -23,6 +23,7 @@ import { choosePath } from './choose-path.js';
 import { Controller } from './controller.js';
 import { DsrError } from './errors.js';
 import { explain, formatQuestion } from './explain.js';
+import { GroupMembership } from './group-membership.js';
 import {
   ABUSE_REAL,
   type Dimensions,
@@ -86,13 +87,16 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const { mode, pinDirectory, log, failed } = options;
   const path = choosePath({ mode, pinDirectory, interfaceName, size, program: all, log, failed });
   let probes: Link | undefined;
+  let groups: GroupMembership | undefined;
   try {
     probes = path.link ?? new LinkProbes(interfaceName);
-    const plane = new DsrPlane(options, { path, probes, size, slots, listen, mac });
+    groups = new GroupMembership(interfaceName);
+    const plane = new DsrPlane(options, { path, probes, groups, size, slots, listen, mac });
     await plane.begin();
     return plane;
   } catch (error) {
     probes?.close();
+    groups?.close();
     await path.close();
     throw error;
   }
@@ -101,6 +105,7 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
 interface Parts {
   readonly path: Path;
   readonly probes: Link;
+  readonly groups: GroupMembership;
   readonly size: Dimensions;
   readonly slots: number;
   readonly listen: Vip | undefined;
@@ -119,6 +124,7 @@ export class DsrPlane implements DataPlane, FrameView {
   readonly #options: DsrOptions;
   readonly #path: Path;
   readonly #probes: Link;
+  readonly #groups: GroupMembership;
   readonly #size: Dimensions;
   readonly #slots: number;
   readonly #controller: Controller;
@@ -138,11 +144,12 @@ export class DsrPlane implements DataPlane, FrameView {
   /** Once there are tunnels. */
   #routes: Routes | undefined;
 
-  constructor(options: DsrOptions, { path, probes, size, slots, listen, mac }: Parts) {
+  constructor(options: DsrOptions, { path, probes, groups, size, slots, listen, mac }: Parts) {
     const { interfaceName, configuration } = options;
     this.#options = options;
     this.#path = path;
     this.#probes = probes;
+    this.#groups = groups;
     this.#size = size;
     this.#slots = slots;
     this.#mac = mac;
@@ -201,6 +208,7 @@ export class DsrPlane implements DataPlane, FrameView {
     const deadline = monotonicMs() + FIRST_ANSWERS_MS;
     this.#lookAtInterface(monotonicMs());
     controller.configure(this.#configuration, this.#listen, monotonicMs());
+    this.#groups.follow(controller.services, this.#configuration);
     while (!controller.isComplete && monotonicMs() < deadline) {
       await sleep(5);
       this.#turn();
@@ -249,6 +257,7 @@ export class DsrPlane implements DataPlane, FrameView {
     this.#listen = listen;
     const { dsrRole } = configuration.settings;
     if (dsrRole !== before.settings.dsrRole) this.#become(dsrRole);
+    this.#groups.follow(this.#controller.services, configuration);
     this.#turnSoon();
   }
 
@@ -357,6 +366,7 @@ export class DsrPlane implements DataPlane, FrameView {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#probes.close();
+    this.#groups.close();
     this.#routes?.close();
     await this.#path.close();
   }
@@ -396,6 +406,7 @@ export class DsrPlane implements DataPlane, FrameView {
     this.#lookAtTunnels();
     this.#followOwnAddresses(nowMs);
     this.#followMac(nowMs);
+    this.#groups.follow(this.#controller.services, this.#configuration);
     this.#nextLookMs = nowMs + LOOK_MS;
   }
 

@@ -29,6 +29,8 @@ export const BPF_RET_K = 0x06;
 
 /** Options of a packet socket (<linux/if_packet.h>), at SOL_PACKET (<linux/socket.h>). */
 export const SOL_PACKET = 263;
+export const PACKET_ADD_MEMBERSHIP = 1;
+export const PACKET_DROP_MEMBERSHIP = 2;
 export const PACKET_RX_RING = 5;
 export const PACKET_STATISTICS = 6;
 export const PACKET_VERSION = 10;
@@ -42,6 +44,10 @@ export const PACKET_IGNORE_OUTGOING = 23;
 
 export const TPACKET_V2 = 1;
 export const TPACKET_V3 = 2;
+
+/** struct packet_mreq: interface index, type, length of the address, address. Type: all groups that there are. */
+export const PACKET_MREQ = { index: 0, type: 4, bytes: 16 } as const;
+export const PACKET_MR_ALLMULTI = 2;
 
 /** struct tpacket_req3, of which a transmit ring of version 2 uses the first four words (struct tpacket_req). */
 export const TPACKET_REQ = { blockBytes: 0, blocks: 4, frameBytes: 8, frames: 12, bytes: 16 } as const;

@@ -29,6 +29,8 @@ export interface SocketAbi {
   /** 0 where there is none. */
   readonly IP_BIND_ADDRESS_NO_PORT: number;
   readonly IPV6_V6ONLY: number;
+  readonly IPV6_JOIN_GROUP: number;
+  readonly IPV6_LEAVE_GROUP: number;
   readonly MSG_WAITALL: number;
   readonly MSG_DONTWAIT: number;
   readonly MSG_NOSIGNAL: number;
@@ -57,6 +59,8 @@ const bsd = {
   SO_ERROR: 0x1007,
   IP_BIND_ADDRESS_NO_PORT: 0,
   IPV6_V6ONLY: 27,
+  IPV6_JOIN_GROUP: 12,
+  IPV6_LEAVE_GROUP: 13,
   MSG_WAITALL: 0x40,
   MSG_DONTWAIT: 0x80,
   UNIX_PATH_MAX: 104,
@@ -79,6 +83,8 @@ export const SOCKET_ABIS = {
     SO_ERROR: 4,
     IP_BIND_ADDRESS_NO_PORT: 24,
     IPV6_V6ONLY: 26,
+    IPV6_JOIN_GROUP: 20,
+    IPV6_LEAVE_GROUP: 21,
     MSG_WAITALL: 0x100,
     MSG_DONTWAIT: 0x40,
     MSG_NOSIGNAL: 0x4000,
@@ -135,6 +141,8 @@ export const {
   SO_ERROR,
   IP_BIND_ADDRESS_NO_PORT,
   IPV6_V6ONLY,
+  IPV6_JOIN_GROUP,
+  IPV6_LEAVE_GROUP,
   MSG_WAITALL,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
