@@ -1,9 +1,9 @@
 /** `pen-decap`, the program for servers behind tunnels: puts the decapsulating program on an interface, and looks after it. */
-import { networkInterfaces } from 'node:os';
-import { type IpWords, isV4, parseIp } from '../core/address.js';
+import { type IpWords, isV4 } from '../core/address.js';
 import { Decap, type DecapSets } from '../dsr/decap/decap.js';
 import { SystemError } from '../sys/errno.js';
 import { interfaceIndex } from '../sys/network-interface.js';
+import { ownAddresses as hostAddresses } from '../sys/own-address.js';
 import { DECAP_USAGE, type DecapArguments, listOf, parseDecapArguments } from './decap-arguments.js';
 import { lineOf, StartError, statusOf } from './errors.js';
 import { heedOutput } from './standard-output.js';
@@ -92,11 +92,8 @@ function setsOf({ vips, from }: DecapArguments): DecapSets {
 
 /** Of an interface or all, without those that every host has. */
 function ownAddresses(interfaceName?: string): IpWords[] {
-  return Object.entries(networkInterfaces())
-    .filter(([name]) => interfaceName === undefined || name === interfaceName)
-    .flatMap(([, addresses]) => addresses ?? [])
-    .map(({ address }) => parseIp(address.replace(/%.*/, '')))
-    .filter((words) => words !== undefined && !isLoopback(words)) as IpWords[];
+  const index = interfaceName === undefined ? undefined : interfaceIndex(interfaceName);
+  return hostAddresses(index).filter((words) => !isLoopback(words));
 }
 
 function isHere(vip: IpWords): boolean {

@@ -17,6 +17,7 @@ import { Transparency } from '../proxy/transparency.js';
 import { monotonicMs } from '../sys/clock.js';
 import { SystemError } from '../sys/errno.js';
 import { interfaceIndex, interfaceMac, interfaceMtu } from '../sys/network-interface.js';
+import { ownAddresses as hostAddresses } from '../sys/own-address.js';
 import { Routes } from '../sys/route.js';
 import { NO_TLS_COUNTS, type TlsCounts } from '../tls/counts.js';
 import { choosePath } from './choose-path.js';
@@ -182,7 +183,7 @@ export class DsrPlane implements DataPlane, FrameView {
         seed: SEED,
         mac,
         tarpitKey: [randomInt(2 ** 32), randomInt(2 ** 32)],
-        ownAddresses: allOwnAddresses,
+        ownAddresses: () => hostAddresses(),
         sourceV6,
         far,
         servers,
@@ -412,7 +413,7 @@ export class DsrPlane implements DataPlane, FrameView {
 
   /** An address that the balancer is given is in no tarpit any more. */
   #followOwnAddresses(nowMs: number): void {
-    const addresses = allOwnAddresses().map(formatIp).join();
+    const addresses = hostAddresses().map(formatIp).join();
     const isChanged = this.#ownAddresses !== undefined && this.#ownAddresses !== addresses;
     this.#ownAddresses = addresses;
     if (isChanged && hasTarpit(this.#configuration))
@@ -549,12 +550,6 @@ function foreignTo({ settings }: Configuration, interfaceName: string): OwnAddre
 
 function ownAddresses(interfaceName: string): OwnAddress[] {
   return networkInterfaces()[interfaceName] ?? [];
-}
-
-/** At all interfaces. */
-function allOwnAddresses(): IpWords[] {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  return all.map(({ address }) => parseIp(address.replace(/%.*/, ''))).filter((words) => words !== undefined);
 }
 
 /** Of the IPv6 addresses the link-local one, which answers always reach. */

@@ -99,8 +99,8 @@ function routeIn(answer: DataView): Route | undefined {
   };
 }
 
-/** By type; what does not fit ends them. */
-function attributes(view: DataView, from: number, end: number): Map<number, DataView> {
+/** Attributes of a message by type; what does not fit ends them. */
+export function attributes(view: DataView, from: number, end: number): Map<number, DataView> {
   const found = new Map<number, DataView>();
   for (let at = from; at + uapi.RTATTR_BYTES <= end; ) {
     const length = view.getUint16(at, true);

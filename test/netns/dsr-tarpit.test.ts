@@ -107,3 +107,15 @@ for (const mode of TESTED_MODES) {
     assert.equal(await running.ask('tarpit_acl -1'), 'tarpit_acl = -1');
   });
 }
+
+test('an address of the balancer is no bait though the cable of its interface is out', { skip }, async (t) => {
+  const { client, balancer, addressOf, pen } = await dsrBed(t, 1);
+  await balancer.ip('link', 'add', 'idle', 'type', 'veth', 'peer', 'name', 'other');
+  await balancer.ip('link', 'set', 'idle', 'up');
+  await balancer.ip('address', 'add', '10.7.0.70/32', 'dev', 'idle');
+  const list = ['dsr_if lan', 'acl 3 permit 10.7.0.64 255.255.255.240', 'tarpit_acl 3'];
+  await pen({ options: list.flatMap((line) => ['-O', line]), listen: `${VIP}:80`, servers: [addressOf(0)] });
+  const found = await scan(client, '10.7.0.70-71');
+  assert.deepEqual(found.get('10.7.0.70'), []);
+  assert.equal(found.get('10.7.0.71')?.length, 5);
+});

@@ -1,4 +1,4 @@
-/** Routes by netlink, from <linux/netlink.h> and <linux/rtnetlink.h>. */
+/** Routes and addresses by netlink, from <linux/netlink.h> and <linux/rtnetlink.h>. */
 export const AF_NETLINK = 16;
 export const SOCK_RAW = 3;
 export const NETLINK_ROUTE = 0;
@@ -6,7 +6,12 @@ export const NETLINK_ROUTE = 0;
 /** struct nlmsghdr: length, type, flags, sequence, port. */
 export const NLMSGHDR = { length: 0, type: 4, flags: 6, sequence: 8, bytes: 16 } as const;
 export const NLM_F_REQUEST = 1;
+/** All that there are (NLM_F_ROOT | NLM_F_MATCH). */
+export const NLM_F_DUMP = 0x300;
 export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+export const RTM_NEWADDR = 20;
+export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
 export const RTM_GETROUTE = 26;
 
@@ -27,3 +32,9 @@ export const RTA_METRICS = 8;
 export const RTA_VIA = 18;
 /** In RTA_METRICS. */
 export const RTAX_MTU = 2;
+
+/** struct ifaddrmsg, attributes follow it (<linux/if_addr.h>). */
+export const IFADDRMSG = { family: 0, index: 4, bytes: 8 } as const;
+/** Of a line from one host to another the peer's; else the host's own. */
+export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
