@@ -36,6 +36,10 @@ export class SimulatedPacketKernel implements RingKernel {
   readonly sent: Uint8Array[] = [];
   /** Slots that it sends in one go; the others it has no room for. */
   room = Infinity;
+  /** The interface is down: it takes nothing and says so (ENETDOWN, which becomes 0). */
+  isDown = false;
+  /** What it was last asked to wait for. */
+  waitedMs = 0;
   readonly #memory = new ArrayBuffer(GEOMETRY.longAt + GEOMETRY.longBytes);
   readonly #view = new DataView(this.#memory);
   readonly #bytes = new Uint8Array(this.#memory);
@@ -81,8 +85,11 @@ export class SimulatedPacketKernel implements RingKernel {
   }
 
   send(): number {
+    if (this.isDown) return 0;
+    let sentBytes = 0;
     for (let sent = 0; this.#view.getUint32(this.#slotAt(this.#slot), true) === TP_STATUS_SEND_REQUEST; sent++) {
-      if (sent >= this.room) return -11;
+      // What it has sent counts, and hides that there was more (tpacket_snd of net/packet/af_packet.c).
+      if (sent >= this.room) return sentBytes > 0 ? sentBytes : -11;
       const at = this.#slotAt(this.#slot);
       const bytes = this.#view.getUint32(at + 4, true);
       const dataAt = at + this.#view.getUint16(at + 12, true);
@@ -93,11 +100,14 @@ export class SimulatedPacketKernel implements RingKernel {
       this.sent.push(this.#bytes.slice(dataAt + 10, dataAt + bytes));
       this.#set32(at, TP_STATUS_AVAILABLE);
       this.#slot = (this.#slot + 1) % GEOMETRY.slots;
+      sentBytes += bytes;
     }
-    return 0;
+    return sentBytes;
   }
 
-  wait(): void {}
+  wait(timeoutMs: number): void {
+    this.waitedMs = timeoutMs;
+  }
 
   #slotAt(slot: number): number {
     return GEOMETRY.transmitAt + slot * GEOMETRY.slotBytes;

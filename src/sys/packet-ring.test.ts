@@ -73,6 +73,34 @@ test('frames for which no slot is free are lost and counted; the ring goes on wh
   assert.deepEqual(echo(kernel), [frames[0]]);
 });
 
+test('the packet ring goes on when the interface was down while all slots were filled', () => {
+  const kernel = new SimulatedPacketKernel();
+  const frames = Array.from({ length: GEOMETRY.slots + 5 }, (_, i) => frameOf(60, i));
+  kernel.isDown = true;
+  kernel.receive(frames.map((frame) => ({ frame })));
+  assert.equal(echo(kernel).length, GEOMETRY.slots);
+  kernel.isDown = false;
+  kernel.receive([{ frame: frames[0] }, { frame: frames[1] }]);
+  assert.deepEqual(echo(kernel), frames.slice(0, 2));
+  assert.deepEqual(kernel.sent, [...frames.slice(0, GEOMETRY.slots), ...frames.slice(0, 2)]);
+  assert.equal(kernel.ring.lost, 5);
+});
+
+test('the packet ring asks again soon for what the kernel left over when it sent the first frames', () => {
+  const kernel = new SimulatedPacketKernel();
+  const frames = Array.from({ length: 8 }, (_, i) => frameOf(60, i));
+  kernel.room = 3;
+  kernel.receive(frames.map((frame) => ({ frame })));
+  echo(kernel);
+  kernel.ring.wait();
+  assert.equal(kernel.waitedMs, 1, 'nobody else wakes it');
+  kernel.room = Infinity;
+  kernel.ring.flush();
+  assert.deepEqual(kernel.sent, frames);
+  kernel.ring.wait();
+  assert.equal(kernel.waitedMs, -1);
+});
+
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
 
 test('openPacketRing says what it cannot get', { skip: !isRoot && 'needs root and Linux' }, () => {

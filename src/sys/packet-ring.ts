@@ -43,7 +43,7 @@ export interface RingGeometry {
 
 /** What the rings need of the kernel. */
 export interface RingKernel {
-  /** Has the committed slots sent; a negative errno if not all could be. */
+  /** Has the committed slots sent: the bytes, of all or the first ones; 0 if none can be; -errno if there is no room. */
   send(): number;
   /** Until a block is there, somebody wakes this thread, or the time is up (-1: never). */
   wait(timeoutMs: number): void;
@@ -150,8 +150,9 @@ export class PacketRing {
   /** Has what was transmitted sent. */
   flush(): void {
     if (this.#committed === 0) return;
-    // What the kernel has no room for now it is asked for again by the next flush.
-    if (this.#kernel.send() >= 0) this.#committed = 0;
+    const sent = this.#kernel.send();
+    // What the kernel has no room for now it is asked for again by the next flush; it may have sent the first ones.
+    if (sent === 0 || (sent > 0 && !this.#isLastWaiting())) this.#committed = 0;
   }
 
   #openBlock(): boolean {
@@ -228,9 +229,17 @@ export class PacketRing {
   }
 
   #isFree(): boolean {
-    if (this.#statusOf(this.#slot) === TP_STATUS_AVAILABLE) return true;
+    const status = this.#statusOf(this.#slot);
+    if (status === TP_STATUS_AVAILABLE) return true;
+    // Committed while the interface was down, when the kernel took nothing: it is up again, or no frame would come.
+    if (status === TP_STATUS_SEND_REQUEST && this.#committed === 0) this.#committed = 1;
     this.flush();
     return this.#statusOf(this.#slot) === TP_STATUS_AVAILABLE;
+  }
+
+  #isLastWaiting(): boolean {
+    const last = this.#slot === 0 ? this.#geometry.slots - 1 : this.#slot - 1;
+    return this.#statusOf(last) === TP_STATUS_SEND_REQUEST;
   }
 
   #statusOf(slot: number): number {
