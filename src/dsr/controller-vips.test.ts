@@ -201,3 +201,25 @@ test('services: 512 of 100 servers: a turn ends soon, and a change of one server
   assert.deepEqual(made.writes, [`setReal ${real}`], 'one that is gone was in no table');
   assert.equal(made.counts.vipsChanged, 0, 'no other program is needed for that');
 });
+
+test('services: more than half of all servers that there can be are exchanged for others in one go', () => {
+  const servers = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i);
+  const vips = (from: number, counts: readonly number[]) =>
+    counts.map((count, i) => vip(`10.200.1.${i + 1}:80`, servers(from, count)));
+  // Those that grow come before those that shrink. Only the first of them answers, lest tables are made again and again.
+  const made = stage(withVips([]), only);
+  for (const n of [...servers(2, 20_000), ...servers(25_002, 20_000)]) made.silent.add(n);
+  made.configure(withVips(vips(1, [100, 20_000, 20_000])));
+  made.pass(200);
+  assert.equal(typeof whereTo(made, ip('10.200.1.1')), 'number');
+  made.configure(withVips(vips(25_001, [20_000, 20_000, 100])));
+  made.sent.splice(0);
+  // Until each of them has been asked.
+  made.pass(5000);
+  for (const address of ['10.200.1.1', '10.200.1.2', '10.200.1.3'])
+    assert.equal(serverOf(made, whereTo(made, ip(address))), '10.7.97.169', address);
+  const reals = made.controller.services.flatMap(({ members }) => members.map(({ real }) => real));
+  assert.equal(new Set(reals).size, 40_100, 'no number twice');
+  const asked = made.sent.filter((frame) => frame[28] === 0).map((frame) => (frame[40] << 8) | frame[41]);
+  assert.equal(Math.min(...new Set(asked)), 25_001, 'who has gone is not asked any more');
+});

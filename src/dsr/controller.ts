@@ -8,7 +8,7 @@ import type { AclEntry } from '../core/acl.js';
 import { type IpWords, isV4 } from '../core/address.js';
 import type { Configuration, DsrRole, ServerSpec } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
-import { ADDRESS_BITS, isSameAddress, isSameService, type Vip, type VipSpec, vipName } from '../core/vip.js';
+import { ADDRESS_BITS, isSameAddress, isSameService, MAX_VIPS, type Vip, type VipSpec, vipName } from '../core/vip.js';
 import { arpAnnouncement } from '../frame/arp.js';
 import { ndpAnnouncement } from '../frame/ndp.js';
 import { type AclRecord, aclRecords } from './acl-prefixes.js';
@@ -18,7 +18,7 @@ import { addressName } from './neighbours.js';
 import type { Inherited } from './pinned-path.js';
 import { type FarOptions, Reach, type Reached, type Target, targetName } from './reach.js';
 import { Reals, since } from './reals.js';
-import { addressBytes, controlValueOf, epochOf, realOf } from './record.js';
+import { addressBytes, controlValueOf, epochOf, generationOf, realOf } from './record.js';
 import { type Member, type MemberState, Service, type Standing } from './service.js';
 import { listenService, type ServiceSpec, targetOf, usesTunnels, vipService } from './services.js';
 import { SpareReal } from './spare-real.js';
@@ -126,8 +126,8 @@ export class Controller {
     }
     if (inherited) this.#epoch = epochOf(inherited.control);
     this.#inheritedVips = inherited ? numbersIn(inherited.vips, inherited.prefixes) : new Map();
-    this.#reals = new Reals(tables, servers);
-    this.#numbers = new Numbers(0, this.#inheritedVips);
+    this.#reals = new Reals(tables, servers, inherited ? generationOf(inherited.control) : 0);
+    this.#numbers = new Numbers(0, this.#inheritedVips, MAX_VIPS + 1);
     this.#vipEntries = new VipEntries(tables);
     this.#tidings = new Tidings(options.interfaceName, options.log, (name) => this.#reach.hint(name));
     const spare = (real: number) => new SpareReal(real, tables, this.#reals);
@@ -176,6 +176,7 @@ export class Controller {
     this.#acl = acl;
     for (const name of ['emergency', 'abuse'] as const) this.#configureSpare(this.#spares[name], configuration[name]);
     this.#dropServices(configuration);
+    this.#makeNumbersDo(configuration, listen);
     this.#configureListen(listen);
     for (const spec of configuration.vips) this.#configureVip(spec, before.settings.roundRobin);
     const { stubborn } = configuration.settings;
@@ -376,6 +377,28 @@ export class Controller {
     }
   }
 
+  /**
+   * Where so many servers are exchanged for others that old and new ones together have no numbers, the old ones go first, of
+   * all services: half of all that there can be are exchanged without that.
+   */
+  #makeNumbersDo(configuration: Configuration, listen: Vip | undefined): void {
+    const { vips, servers, settings } = configuration;
+    const left = this.#reals.left;
+    if (left >= vips.reduce((sum, vip) => sum + vip.servers.length, servers.length)) return;
+    const specs: [Service | undefined, ServiceSpec][] = vips.map((spec) => [
+      this.#services.get(vipName(spec))?.service,
+      vipService(spec, settings.roundRobin),
+    ]);
+    if (listen) specs.push([this.#listen, listenService(listen, this.#options.slots, configuration)]);
+    const needed = specs.reduce(
+      (sum, [service, { members }]) => sum + (service?.numbersFor(members) ?? members.length),
+      0,
+    );
+    if (left >= needed) return;
+    for (const [service, { members }] of specs)
+      if (service) for (const name of service.retain(members)) this.#leave(name, service);
+  }
+
   #announceAgain(): void {
     if (this.#role === 'master') this.#announcements = ANNOUNCEMENTS;
   }
@@ -462,7 +485,9 @@ export class Controller {
     const answers = ANSWERS_PER_WINDOW;
     // Who is not the master leaves the tarpit to who is, lest two answer for one address.
     const tarpitKey = this.#hasTarpit && this.#role === 'master' ? key : undefined;
-    const value = controlValueOf({ mac: this.#mac, seed, epoch: this.#epoch, ...sources, answers, tarpitKey });
+    const { generation } = this.#reals;
+    const now = { mac: this.#mac, epoch: this.#epoch, generation };
+    const value = controlValueOf({ ...now, seed, ...sources, answers, tarpitKey });
     const text = Buffer.from(value).toString('latin1');
     if (text === this.#control) return;
     tables.setControl(value);

@@ -94,7 +94,8 @@ export const controlValue = struct('value of control', {
   tarpit: u32,
   tarpitKey0: u32,
   tarpitKey1: u32,
-  end: padding(4),
+  /** The latest that a real was given: the next process goes on from there, lest one be given twice. */
+  generation: u32,
 });
 
 /** The only entry of `answers`: how many have been sent in which window, by each CPU. */

@@ -38,14 +38,28 @@ export class Reals {
   /** What had been counted when the number was given, if that was not nothing. */
   readonly #bases = new Map<number, Traffic>();
 
-  /** `adopted` keep number and generation when they are asked for. */
-  constructor(tables: ControlTables, adopted: readonly AdoptedReal[] = []) {
+  /** `adopted` keep number and generation when they are asked for; `generation`: the latest that was given before. */
+  constructor(tables: ControlTables, adopted: readonly AdoptedReal[] = [], generation = 0) {
     this.#tables = tables;
+    this.#generation = generation;
     for (const { real, generation, vip, address } of adopted) {
       this.#adopted.set(real > MAX_REALS ? `spare ${real} ${address}` : `${vip} ${address}`, { real, generation });
       this.#adoptedNumbers.add(real);
       this.#generation = Math.max(this.#generation, generation);
     }
+  }
+
+  /** The latest that was given. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** How many numbers there are to be taken. */
+  get left(): number {
+    let left = this.#free.length + MAX_REALS + 1 - this.#next;
+    for (const real of this.#adoptedNumbers) if (real >= this.#next && real <= MAX_REALS) left--;
+    for (const { real } of this.#adopted.values()) if (real <= MAX_REALS) left++;
+    return left;
   }
 
   /** A number for a server of a VIP. Throws a DsrError if none is left. */
@@ -56,11 +70,26 @@ export class Reals {
       return before;
     }
     const recycled = this.#free.pop();
-    while (recycled === undefined && this.#adoptedNumbers.has(this.#next)) this.#next++;
-    const real = recycled ?? this.#next++;
-    if (real > MAX_REALS) throw new DsrError(`cannot have more than ${MAX_REALS} servers with dsr_if`);
+    const real = recycled ?? this.#fresh() ?? this.#unclaimed();
+    if (real === undefined) throw new DsrError(`cannot have more than ${MAX_REALS} servers with dsr_if`);
     if (recycled !== undefined || this.#adoptedNumbers.size > 0) this.#bases.set(real, this.#tables.realTraffic(real));
     return { real, generation: ++this.#generation };
+  }
+
+  /** One that nobody has had here or before. */
+  #fresh(): number | undefined {
+    while (this.#adoptedNumbers.has(this.#next)) this.#next++;
+    return this.#next > MAX_REALS ? undefined : this.#next++;
+  }
+
+  /** One that was another server's before, which has not been asked for so far. */
+  #unclaimed(): number | undefined {
+    for (const [name, { real }] of this.#adopted) {
+      if (real > MAX_REALS) continue;
+      this.#adopted.delete(name);
+      return real;
+    }
+    return undefined;
   }
 
   /** The generation of a server outside the tables, which has a number of its own. */

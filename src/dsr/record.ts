@@ -106,6 +106,11 @@ export function epochOf(control: Uint8Array): number {
   return controlValue.decode(viewOf(control), 0).epoch;
 }
 
+/** The latest generation of a `control`. */
+export function generationOf(control: Uint8Array): number {
+  return controlValue.decode(viewOf(control), 0).generation;
+}
+
 function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
   return new DataView(buffer, byteOffset, byteLength);
 }
@@ -117,17 +122,26 @@ export interface Control {
   /** Where tunnels begin: 4 and 16 bytes. */
   readonly sourceV4?: Uint8Array | undefined;
   readonly sourceV6?: Uint8Array | undefined;
+  /** The latest that a real has. */
+  readonly generation?: number;
   /** "Too big" messages for each window and CPU. */
   readonly answers?: number;
   /** Of the tarpit, two 32-bit numbers; without it there is none. */
   readonly tarpitKey?: readonly [number, number] | undefined;
 }
 
-export function controlValueOf({ sourceV4, sourceV6, answers = 0, tarpitKey, ...value }: Control): Uint8Array {
+export function controlValueOf({
+  sourceV4,
+  sourceV6,
+  answers = 0,
+  generation = 0,
+  tarpitKey,
+  ...value
+}: Control): Uint8Array {
   const sources = { sourceV4: sourceV4 ?? new Uint8Array(4), sourceV6: sourceV6 ?? new Uint8Array(16) };
   const [tarpitKey0, tarpitKey1] = tarpitKey ?? [0, 0];
   const tarpit = tarpitKey === undefined ? 0 : 1;
-  return encoded(controlValue, { ...value, ...sources, answers, tarpit, tarpitKey0, tarpitKey1 });
+  return encoded(controlValue, { ...value, ...sources, answers, generation, tarpit, tarpitKey0, tarpitKey1 });
 }
 
 function isMapped(address: Words): boolean {

@@ -96,23 +96,37 @@ export class Service {
   configure(spec: ServiceSpec): void {
     this.#spec = spec;
     const before = new Map(this.#members.map((member) => [keyOf(member), member]));
-    const times = new Map<string, number>();
-    const members = spec.members.map((member): Member => {
-      const text = formatIp(member.address);
-      const way = member.encap === 'none' ? '' : ` by ${member.encap}`;
-      const nth = (times.get(text) ?? 0) + 1;
-      times.set(text, nth);
-      const title = nth === 1 ? text : `${text} ${nth}`;
-      const { real, generation, name } = before.get(`${title}${way}`) ?? {
+    const members = titled(spec.members).map((member): Member => {
+      const { real, generation, name } = before.get(keyOf(member)) ?? {
         ...this.#reals.take(this.index, member.address),
         name: targetName(member),
       };
-      return { ...member, title, name, real, generation };
+      return { ...member, name, real, generation };
     });
     // Those that have gone before they were ever written; `refresh` sees to the others.
     const kept = new Set(members.map(({ real }) => real));
     for (const { real } of this.#members) if (!kept.has(real) && !this.#written.has(real)) this.#reals.drop(real);
     this.#members = members.sort((a, b) => (a.title < b.title ? -1 : 1));
+  }
+
+  /** How many numbers `configure` will take. */
+  numbersFor(members: readonly MemberSpec[]): number {
+    const here = new Set(this.#members.map(keyOf));
+    return titled(members).filter((member) => !here.has(keyOf(member))).length;
+  }
+
+  /**
+   * Gives back at once the numbers of those that are to go, though slots still name them: their flows fail until `refresh`.
+   * The names that are no member's any more.
+   */
+  retain(members: readonly MemberSpec[]): Set<string> {
+    const wanted = new Set(titled(members).map(keyOf));
+    const gone = this.#members.filter((member) => !wanted.has(keyOf(member)));
+    for (const { real } of gone) this.#drop(real);
+    this.#members = this.#members.filter((member) => wanted.has(keyOf(member)));
+    const names = new Set(gone.map(({ name }) => name));
+    for (const { name } of this.#members) names.delete(name);
+    return names;
   }
 
   /** Writes what has changed; how much work that was, in slots filled and servers looked at. */
@@ -200,7 +214,18 @@ export class Service {
   }
 }
 
+/** With what each is called: the address, and behind it a number where it is there more than once. */
+function titled(members: readonly MemberSpec[]): (MemberSpec & { readonly title: string })[] {
+  const times = new Map<string, number>();
+  return members.map((member) => {
+    const text = formatIp(member.address);
+    const nth = (times.get(text) ?? 0) + 1;
+    times.set(text, nth);
+    return { ...member, title: nth === 1 ? text : `${text} ${nth}` };
+  });
+}
+
 /** Which server it is, and by which kind of tunnel: another one is another server. */
-function keyOf({ title, encap }: Member): string {
+function keyOf({ title, encap }: Pick<Member, 'title' | 'encap'>): string {
   return encap === 'none' ? title : `${title} by ${encap}`;
 }

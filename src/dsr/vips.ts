@@ -18,11 +18,13 @@ export interface Announced {
 export class Numbers {
   readonly #known: Map<string, number>;
   readonly #taken: Set<number>;
+  readonly #end: number;
   #lowest: number;
 
-  /** Counts from `first` on; `known`: numbers of names from before. */
-  constructor(first: number, known: ReadonlyMap<string, number> = new Map()) {
+  /** Counts from `first` to before `end`; `known`: numbers of names from before. */
+  constructor(first: number, known: ReadonlyMap<string, number> = new Map(), end = Infinity) {
     this.#lowest = first;
+    this.#end = end;
     this.#known = new Map(known);
     this.#taken = new Set(known.values());
   }
@@ -34,6 +36,13 @@ export class Numbers {
       return known;
     }
     while (this.#taken.has(this.#lowest)) this.#lowest++;
+    if (this.#lowest >= this.#end) {
+      // All were somebody's before, who has not been asked for so far.
+      const [unclaimed] = this.#known;
+      if (unclaimed === undefined) throw new RangeError(`no number for '${name}': all ${this.#end} are taken`);
+      this.#known.delete(unclaimed[0]);
+      return unclaimed[1];
+    }
     this.#taken.add(this.#lowest);
     return this.#lowest;
   }
