@@ -66,12 +66,20 @@ function isPerCpu({ type }: MapLayout): boolean {
   return type === 'perCpuArray';
 }
 
+/** A Maglev table as it stands in `slots`. */
+interface WrittenTable {
+  readonly vip: number;
+  readonly first: number;
+  readonly pages: number;
+  readonly reals: Uint16Array;
+}
+
 /** Read as PathTables they are looked at, never changed: what `explain` decides leaves no trace. */
 export class BpfTables implements ControlTables, PathTables {
   readonly control = new Uint8Array(controlValue.bytes);
   readonly maps: DsrMaps;
   /** The Maglev tables by VIP, as they were written last, and where they begin. */
-  readonly #written = new Map<number, { readonly page: number; readonly pages: number; readonly reals: Uint16Array }>();
+  readonly #written = new Map<number, WrittenTable>();
   readonly #ranges: PageRanges;
 
   /** Owns the maps: `close` closes them. */
@@ -124,17 +132,29 @@ export class BpfTables implements ControlTables, PathTables {
 
   /** Only pages that differ are written. Throws a SystemError (ENOSPC) if there is no room for the table. */
   setSlots(vip: number, reals: Uint16Array): void {
-    const before = this.#written.get(vip);
     const pages = Math.ceil(reals.length / PAGE_SLOTS);
-    const isSameSize = before?.reals.length === reals.length;
-    const page = isSameSize ? before.page : pages === 0 ? 0 : this.#ranges.take(pages);
-    if (page === undefined) throw new SystemError(`make room for ${reals.length} slots`, ERRNO.ENOSPC);
-    this.maps.slots.setMany(changedPages(page, reals, isSameSize ? before.reals : undefined));
-    this.#written.set(vip, { page, pages, reals });
+    const isSameSize = this.#written.get(vip)?.reals.length === reals.length;
+    // First, as it may move what was written before.
+    const room = isSameSize || pages === 0 ? 0 : (this.#ranges.take(pages) ?? this.#makeRoom(pages));
+    if (room === undefined) throw new SystemError(`make room for ${reals.length} slots`, ERRNO.ENOSPC);
+    const before = this.#written.get(vip);
+    const page = before && isSameSize ? before.first : room;
+    this.maps.slots.setMany(changedPages(page, reals, isSameSize ? before?.reals : undefined));
+    this.#written.set(vip, { vip, first: page, pages, reals });
     if (isSameSize) return;
     this.maps.services.set(index(vip), serviceValueOf({ slots: reals.length, page }));
     // A packet that still reads there does so for a microsecond; to make the next table takes longer.
-    if (before && before.pages > 0) this.#ranges.release(before.page, before.pages);
+    if (before && before.pages > 0) this.#ranges.release(before.first, before.pages);
+  }
+
+  /** Services may have come and gone in such an order that what is free lies here and there: tables move then. */
+  #makeRoom(pages: number): number | undefined {
+    const tables = [...this.#written.values()].filter((table) => table.pages > 0);
+    return this.#ranges.makeRoom(pages, tables, ({ vip, reals, ...table }, first) => {
+      this.maps.slots.setMany(changedPages(first, reals, undefined));
+      this.#written.set(vip, { ...table, vip, reals, first });
+      this.maps.services.set(index(vip), serviceValueOf({ slots: reals.length, page: first }));
+    });
   }
 
   outcomes(): number[] {

@@ -43,3 +43,31 @@ test('`take` and `release` in any order give no page twice and lose none', () =>
   for (const [first, count] of taken) ranges.release(first, count);
   assert.equal(ranges.take(pages - 1), 1, `seed ${seed}: all of it is one gap again`);
 });
+
+test('`makeRoom` moves runs until gaps that lie apart are one', () => {
+  const ranges = new PageRanges(2048);
+  const taken = new Map(Array.from({ length: 1500 }, (_, n) => [n, { n, first: ranges.take(1) ?? -1, pages: 1 }]));
+  for (let n = 0; n < 1500; n += 2) {
+    ranges.release(taken.get(n)?.first ?? -1, 1);
+    taken.delete(n);
+  }
+  assert.equal(ranges.take(641), undefined, 'half of it is free, here and there');
+  const first = ranges.makeRoom(641, taken.values(), ({ n }, to) => void taken.set(n, { n, first: to, pages: 1 }));
+  assert.ok(first !== undefined);
+  const used = new Set([...taken.values()].map((run) => run.first));
+  assert.equal(used.size, 750, 'nobody has a page of another');
+  for (let page = first; page < first + 641; page++) assert.ok(!used.has(page));
+  assert.equal(
+    ranges.makeRoom(2048, taken.values(), () => {}),
+    undefined,
+  );
+});
+
+test('`makeRoom` finds room beside wide runs with narrow gaps between them', () => {
+  const ranges = new PageRanges(2048);
+  const gaps = Array.from({ length: 12 }, () => [ranges.take(64) ?? -1, ranges.take(65) ?? -1] as const);
+  for (const [gap] of gaps) ranges.release(gap, 64);
+  const runs = gaps.map(([, first]) => ({ first, pages: 65 }));
+  assert.equal(ranges.take(641), undefined);
+  assert.ok(ranges.makeRoom(641, runs, () => {}) !== undefined);
+});

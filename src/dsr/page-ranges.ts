@@ -5,6 +5,12 @@ interface Run {
   pages: number;
 }
 
+/** A run that is taken. */
+export interface Taken {
+  readonly first: number;
+  readonly pages: number;
+}
+
 export class PageRanges {
   /** Gaps, in order, none touching the next. */
   readonly #free: Run[];
@@ -33,6 +39,28 @@ export class PageRanges {
     this.#free.splice(at, 0, { first, pages });
     this.#join(at);
     if (at > 0) this.#join(at - 1);
+  }
+
+  /**
+   * The same as `take` where gaps are wide enough only all together: has runs moved to other gaps until one is. `move` does
+   * it, the new place in its hands, before the old one is given back. undefined if that does not help.
+   */
+  makeRoom<T extends Taken>(pages: number, taken: Iterable<T>, move: (run: T, to: number) => void): number | undefined {
+    const runs = [...taken].sort((a, b) => a.first - b.first);
+    const places = runs.map(({ first }) => first);
+    // What went to the end in the first round may be in the way of nothing in the second.
+    for (let round = 0; round < 2; round++) {
+      for (const [i, run] of runs.entries()) {
+        const to = this.take(run.pages);
+        if (to === undefined) continue;
+        move(run, to);
+        this.release(places[i], run.pages);
+        places[i] = to;
+        const found = this.take(pages);
+        if (found !== undefined) return found;
+      }
+    }
+    return undefined;
   }
 
   /** Makes one of a gap and the next if they touch. */
