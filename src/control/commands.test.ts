@@ -264,6 +264,18 @@ const conversations: Readonly<Record<string, readonly Exchange[]>> = {
       'error: server: server 0: encap is for direct server return (-O "dsr_if IF", or leave it out)\n',
     ],
     ['server 0 encap none', ''],
+    ['emergency 127.0.0.1:81 encap', 'error: emergency: expected ipip, gue or none, got nothing\n'],
+    ['emergency 127.0.0.1:81 weight', "error: emergency: expected encap, got 'weight'\n"],
+    [
+      'emergency 127.0.0.1:81 encap gue',
+      'error: emergency: emergency: encap is for direct server return (-O "dsr_if IF", or leave it out)\n',
+    ],
+    [
+      'abuse_server 127.0.0.1:81 encap ipip',
+      'error: abuse_server: abuse_server: encap is for direct server return (-O "dsr_if IF", or leave it out)\n',
+    ],
+    ['emergency 127.0.0.1:81 encap none', ''],
+    ['emergency', '127.0.0.1:81\n'],
   ],
   'what is not built yet says so': [
     ...['ascii'].flatMap((word): Exchange[] => [

@@ -1,5 +1,5 @@
 /** What is wrong with a Setup as a whole, however each of its parts was put: checked before any of it is applied. */
-import { isTransparent } from '../core/configuration.js';
+import { isTransparent, type ServerSpec } from '../core/configuration.js';
 import { vipName } from '../core/vip.js';
 import { isLoopback } from './control-access.js';
 import type { Setup } from './draft.js';
@@ -53,8 +53,11 @@ function vipProblem({ configuration, dsrInterface }: Setup): string | undefined 
 /** A proxy's connections need no tunnel. */
 function encapProblem({ configuration, dsrInterface }: Setup): string | undefined {
   if (dsrInterface !== undefined) return undefined;
-  const slot = configuration.servers.findIndex(({ encap }) => encap !== 'none');
-  return slot < 0 ? undefined : `server ${slot}: encap is for direct server return (-O "dsr_if IF", or leave it out)`;
+  const { servers, emergency, abuse } = configuration;
+  const slot = servers.findIndex(({ encap }) => encap !== 'none');
+  const isFar = (spec: ServerSpec | undefined) => spec !== undefined && spec.encap !== 'none';
+  const who = slot >= 0 ? `server ${slot}` : isFar(emergency) ? 'emergency' : isFar(abuse) ? 'abuse_server' : undefined;
+  return who && `${who}: encap is for direct server return (-O "dsr_if IF", or leave it out)`;
 }
 
 /** Other hosts must not command pen without a token. */

@@ -174,11 +174,12 @@ export class Controller {
     for (const [name, record] of this.#acl) if (!acl.has(name)) this.#oldAcl.set(name, record);
     for (const name of acl.keys()) this.#oldAcl.delete(name);
     this.#acl = acl;
-    for (const name of ['emergency', 'abuse'] as const) this.#configureSpare(this.#spares[name], configuration[name]);
     this.#dropServices(configuration);
     this.#makeNumbersDo(configuration, listen);
     this.#configureListen(listen);
     for (const spec of configuration.vips) this.#configureVip(spec, before.settings.roundRobin);
+    // Behind the services, for one of which they are asked.
+    for (const name of ['emergency', 'abuse'] as const) this.#configureSpare(this.#spares[name], configuration[name]);
     const { stubborn } = configuration.settings;
     if (had !== this.#spares.emergency.isThere || stubborn !== before.settings.stubborn)
       for (const service of this.services) this.#dirty.add(service);
@@ -354,11 +355,15 @@ export class Controller {
     const { name } = spare;
     const target = targetOf(spec);
     spare.configure(target);
-    if (name === spare.name) return;
-    if (name !== undefined) this.#leave(name, spare);
+    const isSame = name === spare.name;
+    if (!isSame && name !== undefined) this.#leave(name, spare);
     if (!target || spare.name === undefined) return;
-    this.#use(spare.name, target, spare);
-    spare.write(this.#reach.of(spare.name));
+    if (!isSame) this.#use(spare.name, target, spare);
+    const users = [...(this.#users.get(spare.name) ?? [])];
+    // One VIP of all that it stands in for; the first.
+    const [first] = this.services;
+    if (first && !users.some(vipOf)) this.#reach.aim(spare.name, first.vip.address);
+    if (!isSame) spare.write(this.#reach.of(spare.name));
   }
 
   /** Closes the VIPs that are no more, then takes their servers away. */
@@ -412,8 +417,13 @@ export class Controller {
 
   #use(name: string, target: Target, user: Service | SpareReal): void {
     const users = this.#users.get(name) ?? new Set();
+    const hasVip = [...users].some(vipOf);
     this.#users.set(name, users.add(user));
-    if (users.size > 1) return;
+    if (users.size > 1) {
+      const vip = vipOf(user);
+      if (vip && !hasVip) this.#reach.aim(name, vip);
+      return;
+    }
     this.#tidings.await(name, target.address, this.#nowMs);
     this.#reach.add(name, target, vipOf(user) ?? target.address);
     const known = this.#known.get(name);

@@ -143,6 +143,40 @@ test('a server may move into a tunnel and out of it, and what cannot be reached 
   assert.match(await running.ask('dsr'), /^real 0 addr 192\.0\.2\.9 mac unknown state silent /m);
 });
 
+test('the emergency and the abuse server may be behind tunnels', { skip }, async (t) => {
+  const { client, servers, addressOf, pen, decap } = await farBed(t, 2);
+  for (const [n, server] of servers.entries()) {
+    await farSite(t, server);
+    await decap(n);
+  }
+  const options = [
+    'dsr_if lan',
+    `server 0 address 10.7.0.99`,
+    `emergency ${addressOf(0, 4)} encap gue`,
+    `abuse_server ${addressOf(1, 4)} encap ipip`,
+    'acl 1 deny 10.7.0.10',
+    'acl 1 permit 0.0.0.0 0.0.0.0',
+  ];
+  const running = await pen({ options: options.flatMap((line) => ['-O', line]), listen: `${VIP}:80` });
+  assert.deepEqual(await transfers(client, 2, [`http://${VIP}/`]), ['www1', 'www1']);
+  assert.match(await running.ask('dsr'), /^real emergency addr 10\.8\.0\.21 encap gue by .* state in-service /m);
+  assert.equal(await running.ask('emergency'), '10.8.0.21:80 encap gue');
+  await running.ask('client_acl 1');
+  assert.deepEqual(await transfers(client, 2, [`http://${VIP}/`]), ['www2', 'www2']);
+  const file = join(scratch(t), 'written');
+  await running.ask(`write ${file}`);
+  assert.match(readFileSync(file, 'utf8'), /^abuse_server 10\.8\.0\.22:80 encap ipip$/m);
+  // The same server in both places is asked for the VIP all the same, and by the other kind of tunnel is another one.
+  await running.ask(`emergency ${addressOf(0, 4)} encap ipip`);
+  await running.ask('client_acl 0');
+  await until('it serves', async () => / emergency .* encap ipip .* in-service /.test(await running.ask('dsr')));
+  assert.deepEqual(await transfers(client, 2, [`http://${VIP}/`]), ['www1', 'www1']);
+  assert.match(
+    await running.ask(`explain 10.7.0.10:7 ${VIP}:80`),
+    /emergency server 10\.8\.0\.21 encap ipip by 10\.7\.0\.1 /,
+  );
+});
+
 /** What curl says to `n` requests, one connection each. */
 async function transfers(client: Host, n: number, options: readonly string[]): Promise<string[]> {
   const one = () => client.run('curl', ['-sS', '-m', '20', ...options]);

@@ -69,6 +69,18 @@ const changes: Argument<RowChanges> = {
   },
 };
 
+/** How a server beside the table is reached; undefined if nothing is said. */
+const spareEncap: Argument<Encap | undefined> = {
+  usage: '[encap ipip|gue|none]',
+  isOptional: true,
+  take(words, origin) {
+    const key = words.next();
+    if (key === undefined) return undefined;
+    if (key !== 'encap') throw new CommandError(`expected encap, got ${quoted(key)}`);
+    return choice(['ipip', 'gue', 'none'] as const).take(words, origin);
+  },
+};
+
 const slotNumber = integer('N', 0, MAX_SERVERS - 1);
 
 export const serverCommands: readonly Command[] = [
@@ -165,14 +177,15 @@ function spareCommands(name: string, key: 'emergency' | 'abuse', help: string): 
   return [
     setting({
       name,
-      arguments: [optional(word('HOST:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]'))],
+      arguments: [optional(word('HOST:PORT[:MAX[:HARD[:WEIGHT[:PRIO]]]]')), spareEncap],
       section: 'Servers',
-      help,
+      help: `${help}; encap: as of server N`,
       isNew: true,
-      async run({ draft, origin }, text) {
+      async run({ draft, origin }, text, encap) {
         if (text === undefined) return `${describeSpare(draft[key])}\n`;
         if (text.startsWith('/')) requireLocal(origin);
-        draft[key] = await resolveServer(text, draft.listen?.endpoint);
+        const spec = await resolveServer(text, draft.listen?.endpoint);
+        draft[key] = { ...spec, encap: encap ?? 'none' };
         return undefined;
       },
     }),
@@ -196,7 +209,8 @@ export function describeSpare(spec: ServerSpec | undefined): string {
   while (limits.at(-1) === 0) limits.pop();
   // A path is followed by an empty port.
   if (spec.endpoint.kind === 'unix' && limits.length > 0) limits.unshift('');
-  return [formatEndpoint(spec.endpoint), ...limits].join(':');
+  const way = spec.encap === 'none' ? '' : ` encap ${spec.encap}`;
+  return `${[formatEndpoint(spec.endpoint), ...limits].join(':')}${way}`;
 }
 
 /** The row's address and port after the command; what it does not mention stays. */
