@@ -123,3 +123,19 @@ test('neighbours asks 10,000 servers no more than 2,000 times a second', () => {
   for (let nowMs = 1000; nowMs < 11_000; nowMs += 50) tick(nowMs);
   assert.ok(sent.length >= 10_000 && sent.length <= 22_000, `${sent.length} questions in 10 s`);
 });
+
+test('neighbours takes no advertisement with a wrong checksum, code or length, and no MAC address of zeros', () => {
+  const { received } = stage();
+  const changed = (at: number, by: number) => {
+    const frame = advertisement();
+    frame[at] ^= by;
+    return frame;
+  };
+  // A bit of the MAC address, of the checksum, of the code, of the length.
+  for (const at of [85, 57, 55, 19]) assert.equal(received(changed(at, 8)), false, `byte ${at}`);
+  assert.equal(received(advertisement().subarray(0, 80)), false);
+  const nobody = new Uint8Array(6);
+  assert.equal(received(reply(nobody)), false);
+  assert.equal(received(advertisement(nobody)), false);
+  assert.equal(received(advertisement()), true);
+});

@@ -7,9 +7,10 @@
  */
 import { type IpWords, isV4 } from '../core/address.js';
 import { ARP, ARP_REPLY, arpOperation, arpProbe } from '../frame/arp.js';
+import { addPseudoHeader, addWords, checksumOf } from '../frame/checksum.js';
 import { ETHER_TYPE, EthernetView, MAC_BYTES } from '../frame/ethernet.js';
 import { ICMP, ICMPV6_TYPE } from '../frame/icmp.js';
-import { IPV6, IPV6_BYTES } from '../frame/ipv6.js';
+import { IPV6, IPV6_ADDRESS_BYTES, IPV6_BYTES, ipv6PayloadLength } from '../frame/ipv6.js';
 import {
   LINK_ADDRESS_OPTION_BYTES,
   NDP,
@@ -95,8 +96,10 @@ export class Neighbours {
     const answer = this.#answerIn(frame);
     const name = answer && addressName(answer.address);
     const entry = name && this.#schedule.get(name);
-    // Its own MAC address would send the frames round and round.
-    if (!entry || isSame(answer.mac, this.#options.mac()) || (answer.mac[0] & 1) === 1) return;
+    if (!entry) return;
+    // Its own MAC address would send the frames round and round, a group's to everybody, zeros to nobody.
+    const { mac } = answer;
+    if (isSame(mac, this.#options.mac()) || (mac[0] & 1) === 1 || mac.every((byte) => byte === 0)) return;
     entry.asked = 0;
     const hasMoved = !entry.mac || !isSame(entry.mac, answer.mac);
     if (hasMoved) entry.mac = answer.mac;
@@ -136,15 +139,29 @@ export class Neighbours {
 function advertised(frame: Uint8Array, at: number): { address: IpWords; mac: Uint8Array } | undefined {
   const bodyAt = at + IPV6_BYTES;
   if (bodyAt + NEIGHBOUR_BYTES > frame.length) return undefined;
+  const bytes = ipv6PayloadLength(frame, at);
+  const end = bodyAt + bytes;
+  // RFC 4861 7.1.2; whoever was let in by a wrong bit would be sent frames that nobody takes.
   const isAdvertisement =
     frame[at + IPV6.nextHeader] === PROTOCOL.icmpv6 &&
     frame[at + IPV6.hopLimit] === NDP_HOP_LIMIT &&
-    frame[bodyAt + ICMP.type] === ICMPV6_TYPE.neighbourAdvertisement;
+    frame[bodyAt + ICMP.type] === ICMPV6_TYPE.neighbourAdvertisement &&
+    frame[bodyAt + ICMP.code] === 0 &&
+    bytes >= NEIGHBOUR_BYTES &&
+    end <= frame.length &&
+    isIntact(frame, at, bytes);
   if (!isAdvertisement) return undefined;
   const optionAt = bodyAt + NDP.options;
-  const hasOption = optionAt + LINK_ADDRESS_OPTION_BYTES <= frame.length && frame[optionAt] === TARGET_LINK_ADDRESS;
+  const hasOption = optionAt + LINK_ADDRESS_OPTION_BYTES <= end && frame[optionAt] === TARGET_LINK_ADDRESS;
   const macAt = hasOption ? optionAt + 2 : MAC_BYTES;
   return { address: addressWords(frame, bodyAt + NDP.target), mac: frame.slice(macAt, macAt + MAC_BYTES) };
+}
+
+/** Whether the checksum of an ICMPv6 message of so many bytes, behind the header at `at`, is right. */
+function isIntact(frame: Uint8Array, at: number, bytes: number): boolean {
+  const [source, destination] = [at + IPV6.source, at + IPV6.destination];
+  const sum = addPseudoHeader(frame, source, destination, IPV6_ADDRESS_BYTES, PROTOCOL.icmpv6, bytes);
+  return checksumOf(addWords(frame, at + IPV6_BYTES, at + IPV6_BYTES + bytes, sum)) === 0;
 }
 
 /** What neighbours are known by. */
