@@ -398,7 +398,7 @@ export class DsrPlane implements DataPlane, FrameView {
     const { interfaceName } = this.#options;
     if (!this.#path.isAttached) {
       throw new DsrError(
-        `cannot return directly on '${interfaceName}' any more: the interface has gone, or its program was taken off (start pen again when it is back)`,
+        `cannot return directly on '${interfaceName}' any more: the interface has gone, or has another name, or its program was taken off (start pen again when it is back)`,
       );
     }
     const own = ownAddresses(interfaceName);

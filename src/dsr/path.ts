@@ -3,6 +3,7 @@
  * kernel's: maps made, program loaded, attached. What it did is undone by `close`.
  */
 import { BpfError, Program, XdpLink, type XdpMode } from '../bpf/index.js';
+import { interfaceIndex } from '../sys/network-interface.js';
 import { BpfTables, createMaps } from './bpf-tables.js';
 import { DsrError } from './errors.js';
 import type { Dimensions, ProgramOptions } from './layout.js';
@@ -31,7 +32,7 @@ export interface Path {
   readonly modeReason: string;
   /** Where packet sockets cannot be used beside it. */
   readonly link: Link | undefined;
-  /** False once the interface has gone, or somebody has taken the program off it. */
+  /** False once the interface has gone or has another name, or somebody has taken the program off it. */
   readonly isAttached: boolean;
   /** Makes it the faster for these options and the VIPs that there are now; obeying the tables does not depend on it. */
   specialise(options: ProgramOptions): void;
@@ -61,7 +62,7 @@ export function openPath(interfaceName: string, size: Dimensions, options: Progr
   try {
     program = Program.load(dsrProgram(options), { maps: tables.maps });
     const attached = attach(program, interfaceName, wanted);
-    return new XdpPath(tables, program, attached);
+    return new XdpPath(interfaceName, tables, program, attached);
   } catch (error) {
     program?.close();
     tables.close();
@@ -80,10 +81,12 @@ class XdpPath implements Path {
   readonly tables: BpfTables;
   readonly mode: XdpMode;
   readonly modeReason: string;
+  readonly #interfaceName: string;
   readonly #link: XdpLink;
   #program: Program;
 
-  constructor(tables: BpfTables, program: Program, { link, mode, reason }: Attached) {
+  constructor(interfaceName: string, tables: BpfTables, program: Program, { link, mode, reason }: Attached) {
+    this.#interfaceName = interfaceName;
     this.tables = tables;
     this.mode = mode;
     this.modeReason = reason;
@@ -92,7 +95,7 @@ class XdpPath implements Path {
   }
 
   get isAttached(): boolean {
-    return this.#link.info.interfaceIndex !== 0;
+    return isStillAt(this.#link, this.#interfaceName);
   }
 
   specialise(options: ProgramOptions): void {
@@ -116,6 +119,16 @@ class XdpPath implements Path {
     this.#link.close();
     this.#program.close();
     this.tables.close();
+  }
+}
+
+/** Whether a link is at the interface of that name: the name may be another's by now, the link stays where it was. */
+export function isStillAt({ info: { interfaceIndex: index } }: XdpLink, interfaceName: string): boolean {
+  if (index === 0) return false;
+  try {
+    return interfaceIndex(interfaceName) === index;
+  } catch {
+    return false;
   }
 }
 

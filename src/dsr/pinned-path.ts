@@ -10,7 +10,7 @@ import { BpfTables, createMaps, type DsrMaps, openMap } from './bpf-tables.js';
 import { DsrError } from './errors.js';
 import { CARRIED, type Dimensions, type MapName, type ProgramOptions } from './layout.js';
 import { layoutFingerprint } from './layout-fingerprint.js';
-import { type Attached, attach, type Path, type WantedMode } from './path.js';
+import { type Attached, attach, isStillAt, type Path, type WantedMode } from './path.js';
 import { type PinnedSet, Pins, type Roles, type Running } from './pins.js';
 import { dsrProgram } from './program/program.js';
 
@@ -120,7 +120,7 @@ export class PinnedPath implements Path {
   }
 
   get isAttached(): boolean {
-    return this.#attached.link.info.interfaceIndex !== 0;
+    return isStillAt(this.#attached.link, this.#options.interfaceName);
   }
 
   describe(): readonly string[] {

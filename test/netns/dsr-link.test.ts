@@ -62,3 +62,18 @@ test('an IPv6 VIP is found behind a switch that sends groups only to who has joi
   await running.stop();
   assert.doesNotMatch(await balancer.run('ip', ['maddress', 'show', 'dev', 'lan']), /ff02::1:ff00:80|ff02::1:ff01:2/);
 });
+
+test('dsr_if ends when its interface gets another name, though another one gets its own', { skip }, async (t) => {
+  const made = await dsrBed(t, 1);
+  const servers = [made.addressOf(0)];
+  const balancer = await made.pen({ options: ['-O', 'dsr_if lan'], listen: `${VIP}:80`, servers });
+  // In one go, lest it be seen that for a moment there is none.
+  const renamed = ['link set lan down', 'link set lan name old', 'link add lan type veth peer name other'];
+  await made.balancer.run('sh', ['-c', 'printf "%s\\n" "$@" | ip -batch -', 'sh', ...renamed]);
+  const { status, stderr } = await within('its end', balancer.ended);
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /^pen: fatal: cannot return directly on 'lan' any more: the interface has gone, or has another name, /m,
+  );
+});
