@@ -401,6 +401,7 @@ export class DsrPlane implements DataPlane, FrameView {
         `cannot return directly on '${interfaceName}' any more: the interface has gone, or has another name, or its program was taken off (start pen again when it is back)`,
       );
     }
+    this.#path.look?.();
     const own = ownAddresses(interfaceName);
     this.#sourceV6 = sourceOf(own);
     this.#sources = { 4: tunnelSource(own, 4), 6: tunnelSource(own, 6) };

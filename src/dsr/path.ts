@@ -39,6 +39,8 @@ export interface Path {
   /** Lines for `penctl dsr`, of what only this path has. */
   describe(): readonly string[];
   close(): void | Promise<void>;
+  /** Now and then: says what of the interface has changed that it cannot follow. */
+  look?(): void;
   /** Of one that outlives the process: what an earlier process decided, if what it left is taken over. */
   readonly inherited?: Inherited | undefined;
   /** Of one that outlives the process: the tables are filled, from here on they are the ones that count. */

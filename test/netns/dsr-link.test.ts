@@ -77,3 +77,13 @@ test('dsr_if ends when its interface gets another name, though another one gets 
     /^pen: fatal: cannot return directly on 'lan' any more: the interface has gone, or has another name, /m,
   );
 });
+
+test('packet: an MTU that changes is said, as the rings are made for one', { skip }, async (t) => {
+  const made = await dsrBed(t, 1, { mode: 'packet' });
+  const servers = [made.addressOf(0)];
+  const running = await made.pen({ options: ['-O', 'dsr_if lan'], listen: `${VIP}:80`, servers });
+  await made.balancer.ip('link', 'set', 'lan', 'mtu', '1400');
+  await until('it says so', () =>
+    /'lan' has an MTU of 1400 now, packet mode was made for 1500: .* are lost \(start pen again\)/.test(running.log()),
+  );
+});

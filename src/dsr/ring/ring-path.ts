@@ -85,6 +85,8 @@ class RingPath implements Path {
   readonly #ended: Promise<void>;
   readonly #counts = new SharedArrayBuffer(RING_COUNT_NAMES.length * 8);
   #drops = 0;
+  /** As it was last seen. */
+  #mtu: number;
   #isClosed = false;
 
   constructor(options: RingPathOptions, index: number, rings: Rings) {
@@ -93,6 +95,7 @@ class RingPath implements Path {
     this.#options = options;
     this.#rings = rings;
     this.#index = index;
+    this.#mtu = open.kind === 'packet' ? open.mtu : 0;
     this.mode = open.kind;
     this.modeReason = reason;
     const link = open.kind === 'netmap' ? new WorkerLink((frame) => this.#post({ type: 'send', frame })) : undefined;
@@ -120,6 +123,19 @@ class RingPath implements Path {
     } catch {
       return false;
     }
+  }
+
+  /** Slots are of one size for good. */
+  look(): void {
+    const { open } = this.#rings;
+    if (open.kind !== 'packet') return;
+    const { interfaceName, log } = this.#options;
+    const mtu = interfaceMtu(interfaceName);
+    if (mtu === this.#mtu) return;
+    this.#mtu = mtu;
+    if (mtu === open.mtu) return;
+    const what = mtu > open.mtu ? 'longer packets are cut up, or lost' : 'packets that are too long for it are lost';
+    log(`'${interfaceName}' has an MTU of ${mtu} now, packet mode was made for ${open.mtu}: ${what} (start pen again)`);
   }
 
   /** The decision is the same for all. */
