@@ -10,7 +10,7 @@
  * makes a set of its own and puts its program into the link last, by one system call. So whenever a balancer is killed, one
  * set is right and whole, and what else lies there is left over.
  */
-import { mkdirSync, readdirSync, renameSync, statfsSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BpfError, BpfMap, bytes, IncompatibleError, Program, XdpLink, type XdpMode } from '../bpf/index.js';
 import type { DsrRole } from '../core/configuration.js';
@@ -267,6 +267,19 @@ function requireBpffs(path: string): void {
   const hint = 'mount -t bpf bpf /sys/fs/bpf, then dsr_pin /sys/fs/bpf/pen';
   if (isOnBpffs(path) ?? isOnBpffs(dirname(path))) mkdirSync(path, { recursive: true, mode: 0o700 });
   else throw new DsrError(`cannot keep pins in '${path}': it is not in a bpffs (${hint})`);
+  requireOurs(path);
+}
+
+/** Whoever may write there could take the pins away, or have us adopt others; in a bpffs everybody may make directories. */
+function requireOurs(path: string): void {
+  const { uid, mode } = statSync(path);
+  const mine = process.geteuid?.() ?? 0;
+  if (uid !== 0 && uid !== mine)
+    throw new DsrError(
+      `cannot keep pins in '${path}': it belongs to user ${uid} (name another, or chown root '${path}')`,
+    );
+  if ((mode & 0o022) !== 0)
+    throw new DsrError(`cannot keep pins in '${path}': others may write there (chmod 700 '${path}')`);
 }
 
 /** undefined if there is no such directory. */

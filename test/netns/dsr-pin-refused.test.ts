@@ -1,6 +1,6 @@
 /** What `dsr_pin` cannot go on from, or begins anew: in one line, and what ran before goes on. */
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -62,6 +62,10 @@ test('dsr_pin says in one line what it cannot pin to or adopt, and what runs goe
   const { directory } = made;
   const beside = join(directory, '..', 'foreign');
   mkdirSync(join(beside, 'somebody'), { recursive: true });
+  const [theirs, open] = ['theirs', 'open'].map((name) => join(directory, '..', name));
+  for (const folder of [theirs, open]) mkdirSync(folder);
+  chownSync(theirs, 1234, 1234);
+  chmodSync(open, 0o777);
   const first = await made.pen(made.options());
   const rows: [name: string, directory: string, line: RegExp][] = [
     [
@@ -75,6 +79,8 @@ test('dsr_pin says in one line what it cannot pin to or adopt, and what runs goe
       directory,
       /^pen: cannot keep pins in '.*\/pen': another pen does \(give each a directory of its own\)\n$/,
     ],
+    ["another user's", theirs, /^pen: cannot keep pins in '.*\/theirs': it belongs to user 1234 \(.*chown root /],
+    ['open to all', open, /^pen: cannot keep pins in '.*\/open': others may write there \(chmod 700 /],
     ['foreign', beside, /^pen: cannot adopt what is pinned in '.*\/foreign': 'somebody' there is none of pen's /],
   ];
   for (const [name, where, line] of rows) {
