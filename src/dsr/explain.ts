@@ -67,6 +67,8 @@ function reason(outcome: OutcomeName, { slot, slots }: Decision): string {
     case 'passNotVip':
     case 'passOther':
       return 'not to a VIP, the kernel has it';
+    case 'dropTarpit':
+      return 'not to a VIP, the tarpit has that address';
     case 'dropNoService':
       return 'the VIP does not serve that port or protocol';
     case 'dropDenied':

@@ -57,6 +57,10 @@ for (const mode of TESTED_MODES) {
     const report = await running.ask('dsr');
     assert.match(report, /^tx .* tarpit \d{2,} /m);
     assert.match(report, / tarpitArp [1-9]\d* tarpitNdp [1-9]/);
+    assert.match(
+      await running.ask('explain 10.7.0.10:5 10.7.0.70:80'),
+      /: drop \(not to a VIP, the tarpit has that address\)$/,
+    );
 
     // The balancer's own address and a server's are no bait, whatever the list says.
     await running.ask('acl 3 permit 10.7.0.0 255.255.255.192');
