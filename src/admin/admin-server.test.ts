@@ -295,16 +295,23 @@ test('Paced makes a thing once for all who ask at about the same time', async ()
     () => nowMs,
   );
   const asked = [paced.get(), paced.get()];
-  nowMs = 1000;
+  nowMs = 100;
   asked.push(paced.get());
   finish();
   assert.deepEqual(await Promise.all(asked), [1, 1, 1]);
-  nowMs = 4999;
-  assert.equal(await paced.get(), 1, 'it took a second, so it is good for four');
-  nowMs = 5000;
+  nowMs = 499;
+  assert.equal(await paced.get(), 1, 'it took 0.1 s, so it is good for 0.4 s');
+  nowMs = 500;
   const next = paced.get();
+  nowMs = 1500;
   finish();
   assert.equal(await next, 2);
+  nowMs = 2499;
+  assert.equal(await paced.get(), 2, 'it took a second, and is good for one more');
+  nowMs = 2500;
+  const last = paced.get();
+  finish();
+  assert.equal(await last, 3);
 });
 
 test('a frame of very many servers has those that are not well, and counts all', async (t) => {

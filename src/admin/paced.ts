@@ -3,6 +3,8 @@
  * few times as long as it took, so that however many ask, making it takes a bounded part of the thread.
  */
 const KEPT_TIMES = 4;
+/** What took long because it gave way is no dearer for it. */
+const MOST_KEPT_MS = 1000;
 
 export class Paced<T> {
   readonly #make: () => Promise<T>;
@@ -23,7 +25,7 @@ export class Paced<T> {
     this.#freshUntilMs = Number.POSITIVE_INFINITY;
     this.#latest = this.#make().finally(() => {
       const nowMs = this.#nowMs();
-      this.#freshUntilMs = nowMs + KEPT_TIMES * (nowMs - startMs);
+      this.#freshUntilMs = nowMs + Math.min(KEPT_TIMES * (nowMs - startMs), MOST_KEPT_MS);
     });
     return this.#latest;
   }

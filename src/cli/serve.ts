@@ -19,6 +19,7 @@ import { monotonicMs } from '../sys/clock.js';
 import { SystemError } from '../sys/errno.js';
 import { dropPrivileges, lookupUser } from '../sys/privileges.js';
 import { transparencyCapabilities } from '../sys/transparency.js';
+import { takeShortTurns } from '../sys/turns.js';
 import type { Parent } from './background.js';
 import { Ending } from './ending.js';
 import { lineOf, StartError, UsageError } from './errors.js';
@@ -84,6 +85,8 @@ async function start(service: Service, options: Options, ending: Ending): Promis
   await prepare(service, options);
   proceed();
   ending.add(() => service.stop());
+  // Whatever this thread does, be it a reading of /metrics with a thousand servers: traffic comes first.
+  takeShortTurns();
   await service.start();
   proceed();
   if (options.control !== undefined) {

@@ -17,6 +17,9 @@ import { threadCpuSeconds } from './thread-cpu.js';
  */
 let processRegistry: Registry | undefined;
 
+/** Of a core that traffic wants, too: a reading may take a second, and is asked for four times a minute. */
+const SHARE = 0.05;
+
 /** Gauges whose names are those of counters, and CPU times that begin with the first reading instead of with the process. */
 const LEFT_OUT = [
   ...['handles', 'requests', 'resources'].flatMap((name) => [`nodejs_active_${name}`, `nodejs_active_${name}_total`]),
@@ -68,8 +71,8 @@ export class Metrics {
   async read(): Promise<Buffer> {
     this.#summary = this.#service.views.summary();
     const general = Buffer.from(`${await processMetrics()}${await this.#registry.metrics()}`);
-    const servers = await collected(this.#service.views.servers());
-    return Buffer.concat([general, ...(await collected(serverMetrics(servers)))]);
+    const servers = await collected(this.#service.views.servers(), SHARE);
+    return Buffer.concat([general, ...(await collected(serverMetrics(servers), SHARE))]);
   }
 
   #addBalancer(): void {
