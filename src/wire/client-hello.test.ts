@@ -51,6 +51,16 @@ test('readClientHello reads name and protocols, in any pieces and records', asyn
   assert.deepEqual(read(await helloOf(undefined, [])), { serverName: undefined, alpn: [] });
 });
 
+test('readClientHello forgives a name its last dot, one', async () => {
+  for (const [name, serverName] of [
+    ['a.example.', 'a.example'],
+    ['A.EXAMPLE.', 'a.example'],
+    ['a.example..', 'a.example.'],
+  ] as const) {
+    assert.deepEqual(read(await helloOf(name, [])), { serverName, alpn: [] });
+  }
+});
+
 test('readClientHello takes nothing else for one, however long it is', async () => {
   const hello = await helloOf('a.example', []);
   const wrong: Readonly<Record<string, Buffer>> = {

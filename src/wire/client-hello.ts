@@ -8,7 +8,7 @@
 import { latin1 } from './text.js';
 
 export interface ClientHello {
-  /** Lower case, as it came otherwise; undefined if the client names none. */
+  /** Lower case, without a last dot, as it came otherwise; undefined if the client names none. */
   readonly serverName: string | undefined;
   readonly alpn: readonly string[];
 }
@@ -98,8 +98,9 @@ function readServerName(extension: Reader): string | undefined {
   while (!list.isAtEnd) {
     const type = list.number(1);
     const name = list.text(list.number(2));
-    // Names are host names without a last dot, in ASCII (RFC 6066 3); others match no server.
-    if (type === 0) return name.toLowerCase();
+    // Names are host names in ASCII, without a last dot (RFC 6066 3); clients that copy one from a URL are forgiven it, as
+    // in a Host field and where we end the TLS. Others match no server.
+    if (type === 0) return name.toLowerCase().replace(/\.$/, '');
   }
   return undefined;
 }
