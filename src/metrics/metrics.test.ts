@@ -102,7 +102,7 @@ test('Metrics tells who answers and what was sent on with direct server return',
   );
 });
 
-test('Metrics tells handshakes and when certificates end', async (t) => {
+test('Metrics tells handshakes, streams that were cut, and when certificates end', async (t) => {
   const { service, plane } = await startedService(t);
   const certificate = { name: '', subject: 'CN=pen "1"', keyType: 'ec', expiresMs: 1_800_000_000_000 };
   Object.defineProperty(service, 'certificates', { value: [certificate] });
@@ -113,8 +113,8 @@ test('Metrics tells handshakes and when certificates end', async (t) => {
     toServers: 2,
     toServersResumed: 1,
     failedToServers: 7,
-    cut: 0,
-    cutByServers: 0,
+    cut: 8,
+    cutByServers: 9,
   };
   plane.tlsCounts = () => counts;
   const lines = String(await new Metrics(service).read()).split('\n');
@@ -123,6 +123,8 @@ test('Metrics tells handshakes and when certificates end', async (t) => {
     'pen_tls_handshakes_total{side="client",result="failed"} 3',
     'pen_tls_handshakes_total{side="server",result="resumed"} 1',
     'pen_tls_handshakes_total{side="server",result="failed"} 7',
+    'pen_tls_cut_streams_total{side="client"} 8',
+    'pen_tls_cut_streams_total{side="server"} 9',
     'pen_tls_certificate_expiry_timestamp_seconds{name="default",key="ec",subject="CN=pen \\"1\\""} 1800000000',
     'pen_log_lines_lost_total 0',
   ]) {

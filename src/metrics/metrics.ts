@@ -152,6 +152,20 @@ export class Metrics {
         ...side('server', { full: toServers, resumed: toServersResumed, failed: failedToServers }),
       ];
     });
+    this.#one(
+      'pen_tls_cut_streams_total',
+      'counter',
+      'Streams that ended without the notice of TLS, by the side that sent them',
+      () => {
+        const { tls } = this.#summary;
+        if (!tls) return [];
+        const { cut, cutByServers } = tls.handshakes;
+        return [
+          { labels: { side: 'client' }, value: cut },
+          { labels: { side: 'server' }, value: cutByServers },
+        ];
+      },
+    );
     this.#one('pen_tls_certificate_expiry_timestamp_seconds', 'gauge', 'When a certificate in use ends', () => {
       const { certificates = [] } = this.#summary.tls ?? {};
       return certificates.map(({ name, keyType, subject, expiresMs }) => {
