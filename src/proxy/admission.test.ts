@@ -88,6 +88,49 @@ test('Admission gives places to those in line in the order they came, and passes
   assert.equal(one.next(), rows[2]);
 });
 
+test('Admission goes on at once with a line that is too long for a turn, unless all whom it tried wait again', async () => {
+  const { admission: one, table } = await admission({ connectionsMax: 100 });
+  for (let i = 0; i < 70; i++) one.wait(table.allocate(STATE.waiting));
+  const turn = (entered: (row: number) => void = () => {}): number => {
+    let count = 0;
+    for (let row = one.next(); row !== NONE; row = one.next(), count++) entered(row);
+    return count;
+  };
+  one.mayAdmit = true;
+  for (const [places, wakeAt] of [
+    [32, 0],
+    [32, 0],
+    [6, Infinity],
+  ]) {
+    assert.ok(one.beginTurn());
+    assert.equal(turn(), places);
+    assert.equal(one.wakeAt(), wakeAt);
+    one.timer(1);
+    assert.equal(one.wakeAt(), Infinity);
+  }
+  assert.equal(one.beginTurn(), false);
+
+  // Their servers are busy: whoever has to wait again gives its place back first.
+  for (let i = 0; i < 70; i++) one.wait(table.allocate(STATE.waiting));
+  one.mayAdmit = true;
+  assert.ok(one.beginTurn());
+  const again = (row: number): void => {
+    one.leave();
+    one.wait(row);
+  };
+  assert.equal(turn(again), 32);
+  assert.equal(one.wakeAt(), Infinity);
+  // A single one who need not.
+  let isFirst = true;
+  assert.ok(one.beginTurn());
+  const butOne = (row: number): void => {
+    if (!isFirst) again(row);
+    isFirst = false;
+  };
+  assert.equal(turn(butOne), 32);
+  assert.equal(one.wakeAt(), 0);
+});
+
 test('Admission lets nobody in line try before the time to try again', async () => {
   const { admission: one, table } = await admission({ connectionsMax: 1 });
   one.wait(table.allocate(STATE.waiting));

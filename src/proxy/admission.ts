@@ -52,6 +52,10 @@ export class Admission {
   /** Accepted connections without a place. */
   readonly #line = new WaitingLine();
   #tries = 0;
+  /** Of those tried this turn, how many stand in line again. */
+  #returned = 0;
+  /** A turn was too short for the line, and nothing need happen before the next. */
+  #goesOn = false;
   #retryAt = Infinity;
 
   constructor(start: Start, engine: Engine, table: ConnectionTable, state: ServerState, post: Post) {
@@ -113,6 +117,7 @@ export class Admission {
 
   /** It stands in line until `next` gives it a place. */
   wait(connection: number): void {
+    this.#returned++;
     this.#line.push(connection);
   }
 
@@ -130,10 +135,14 @@ export class Admission {
 
   /** When `timer` is to be called; Infinity = never. */
   wakeAt(): number {
-    return this.#retryAt;
+    return this.#goesOn ? 0 : this.#retryAt;
   }
 
   timer(nowMs: number): void {
+    if (this.#goesOn) {
+      this.#goesOn = false;
+      this.mayAdmit = true;
+    }
     if (nowMs < this.#retryAt) return;
     this.#retryAt = Infinity;
     this.mayAdmit = true;
@@ -144,7 +153,9 @@ export class Admission {
   beginTurn(): boolean {
     if (!this.mayAdmit || this.#retryAt !== Infinity) return false;
     this.mayAdmit = false;
+    this.#goesOn = false;
     this.#tries = WAITING_TRIES;
+    this.#returned = 0;
     return true;
   }
 
@@ -160,6 +171,9 @@ export class Admission {
       line.leave();
       if (!hasGone) return connection;
     }
+    // Those behind need not wait for an event that may never come, unless all before them do: then it would be asked for
+    // ever.
+    this.#goesOn = this.#tries === 0 && line.length > 0 && this.#returned < WAITING_TRIES;
     return NONE;
   }
 

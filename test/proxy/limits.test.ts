@@ -6,7 +6,7 @@ import { get } from '../support/client.js';
 import { pen } from '../support/pen.js';
 import { find } from '../support/program.js';
 import { until, within } from '../support/wait.js';
-import { hear, onEachEngine, say, staysSilent, visitor } from './engines.js';
+import { blackHole, hear, onEachEngine, say, staysSilent, visitor } from './engines.js';
 
 onEachEngine('-x: more than that many wait in the listen queue and are served in turn', async (t, engine) => {
   const server = await tcpBackend(t);
@@ -36,6 +36,21 @@ onEachEngine('-x raised at run time lets those in who wait', async (t, engine) =
   assert.equal(await balancer.ask('conn_max 2'), '2');
   assert.equal(await hear(second), 'two');
 });
+
+onEachEngine(
+  'all who wait are let in when they need not any more, however many, though nothing else happens',
+  async (t, engine) => {
+    const options = ['-t', '60', '-O', 'pending_max 1'];
+    const balancer = await pen(t, { options, servers: [await blackHole(t)], engine });
+    const silent: Socket[] = [];
+    for (let i = 0; i < 80; i++) silent.push(await visitor(t, balancer));
+    const last = await visitor(t, balancer);
+    last.write('GET / HTTP/1.0\r\n\r\n');
+    assert.ok(await staysSilent(last));
+    await balancer.ask('dummy');
+    assert.match(await hear(last), /^HTTP\/1\.\d 200 /);
+  },
+);
 
 onEachEngine('out of descriptors, accepting pauses and resumes, and nobody is dropped', async (t, engine) => {
   if (find('prlimit') === undefined) {
