@@ -254,6 +254,7 @@ export class UdpProxy implements DatagramHandler, Orders {
       if (hasMoved || (isAboutEarlier && this.#sessions.isOpen(tag))) this.#sender.sendAgain(tag, at, length);
     } else {
       this.#drops.add(DROP.unsent);
+      this.#sender.unsent(tag);
     }
   }
 

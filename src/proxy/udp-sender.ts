@@ -82,8 +82,11 @@ export class UdpSender {
     sessions.touch(row);
     this.#traffic.sent(row, length, now);
     if (this.#log.isOn) this.#log.clientSentDatagram(row, this.#engine.memory, at, length, now);
-    if (sessions.waitingSinceMs[row] === 0) {
+    if (sessions.waitingSinceMs[row] !== 0) {
+      sessions.unanswered[row] += 1;
+    } else {
       sessions.waitingSinceMs[row] = now;
+      sessions.unanswered[row] = 1;
       if (this.#expectMs > 0) this.#wheel.arm(2 * row + 1, now + this.#expectMs);
     }
   }
@@ -98,6 +101,17 @@ export class UdpSender {
   sendKept(row: number): void {
     const at = this.#kept.find(this.#sessions.keptAt[row]);
     if (at >= 0) this.sendAgain(row, at, this.#sessions.keptLength[row]);
+  }
+
+  /** A datagram has not left this host: nobody can answer it, so the server's silence about it means nothing. */
+  unsent(row: number): void {
+    const sessions = this.#sessions;
+    sessions.requests[row] -= 1;
+    if (sessions.waitingSinceMs[row] === 0) return;
+    sessions.unanswered[row] -= 1;
+    if (sessions.unanswered[row] > 0) return;
+    sessions.waitingSinceMs[row] = 0;
+    sessions.keptAt[row] = NONE;
   }
 
   #send(row: number, at: number, length: number): void {

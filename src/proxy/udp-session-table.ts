@@ -25,6 +25,8 @@ export class UdpSessionTable {
   answers = new Float64Array(FIRST_ROWS);
   /** When the oldest datagram was sent that may still be answered, 0 = everything has been. */
   waitingSinceMs = new Float64Array(FIRST_ROWS);
+  /** Datagrams since then. */
+  unanswered = new Int32Array(FIRST_ROWS);
   /** The last unanswered datagram, see KeptDatagrams. */
   keptAt = new Float64Array(FIRST_ROWS).fill(NONE);
   keptLength = new Int32Array(FIRST_ROWS);
@@ -211,6 +213,7 @@ export class UdpSessionTable {
     this.requests = grown(this.requests, new Float64Array(size));
     this.answers = grown(this.answers, new Float64Array(size));
     this.waitingSinceMs = grown(this.waitingSinceMs, new Float64Array(size));
+    this.unanswered = grown(this.unanswered, new Int32Array(size));
     this.keptAt = grown(this.keptAt, new Float64Array(size).fill(NONE));
     this.keptLength = grown(this.keptLength, new Int32Array(size));
     this.sentBytes = grown(this.sentBytes, new Float64Array(size));

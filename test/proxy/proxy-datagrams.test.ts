@@ -55,6 +55,24 @@ onEachEngine('UDP: server N proxy v2 tells the server the client of each datagra
   assert.equal(await client.ask('plain'), 'no header:plain');
 });
 
+onEachEngine(
+  'UDP: what is too large beside its header is no question that a server leaves unanswered',
+  async (t, engine) => {
+    const servers = [await datagramServer(t, teller()), await datagramServer(t, teller())];
+    const options = ['-U', '-O', 'udp_expect 1', '-O', 'server 0 proxy v2', '-O', 'server 1 proxy v2'];
+    const balancer = await pen(t, { engine, options, servers });
+    const unsent = async () => /^unsent (\d+)$/m.exec(await balancer.ask('drops'))?.[1];
+    const client = await datagramClient(t, balancer.port);
+    assert.match(await client.ask('first'), /:first$/);
+    client.send(Buffer.alloc(65_500));
+    const beganMs = performance.now();
+    await until('it is dropped', async () => (await unsent()) === '1');
+    await until('a server would have failed', () => performance.now() - beganMs > 1500);
+    assert.doesNotMatch(await balancer.ask('status'), /blacklisted for/);
+    assert.equal(await unsent(), '1', 'it has not been sent again');
+  },
+);
+
 onEachEngine('UDP: a wildcard listener says where the datagram was going', async (t, engine) => {
   const server = await datagramServer(t, teller());
   const balancer = await pen(t, {
