@@ -149,7 +149,9 @@ export class TlsEngine extends PassingLayer implements TlsLayer, Layer {
     }
     if (link.state === LINGERING) return;
     const isOrderly = !reset && link.state === OPEN && !link.hasEnded;
-    if (isOrderly && !link.isSending && link.output < 0 && link.sendError === 0) {
+    // What is under way and was not promised is the session's own (tickets): the notice goes after it. Plaintext that is
+    // given up half sent gets none.
+    if (isOrderly && !link.isPromised && link.output < 0 && link.sendError === 0) {
       this.#outlet.sayEnd(link);
       this.#outlet.pump(link);
     }

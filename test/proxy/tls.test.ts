@@ -49,6 +49,21 @@ onEachEngine('a server that ends its answer ends the TLS stream with a notice', 
   }
 });
 
+onEachEngine('a client that nobody takes is told so by a notice, behind its tickets', async (t, engine) => {
+  const server = await tcpBackend(t);
+  const options = [...serves('ec'), '-O', 'acl 5 deny 127.0.0.1', '-O', 'server 0 acl 5'];
+  const balancer = await pen(t, { servers: [server], options, engine });
+  const raw = await visitor(t, balancer);
+  let wire = Buffer.alloc(0);
+  raw.on('data', (chunk) => {
+    wire = Buffer.concat([wire, chunk]);
+  });
+  const client = await secureOver(t, raw, async (chunk) => void raw.write(chunk), { minVersion: 'TLSv1.3' });
+  assert.equal(String(await readAll(client)), '');
+  // An alert, sealed: two bytes, its kind, the check value.
+  assert.deepEqual(wire.subarray(-24, -19), Buffer.of(23, 3, 3, 0, 19));
+});
+
 onEachEngine('what is no TLS, too old or malformed is refused with the reason', async (t, engine) => {
   const balancer = await pen(t, { servers: [await tcpBackend(t)], options: serves('ec'), engine });
   const plain = await visitor(t, balancer);
