@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import type { Identity, ServerPlan, TlsPlan } from '../core/tls-plan.js';
 import type { EngineName } from '../engine/engine.js';
-import { clientContext, serverContext } from './context.js';
+import { TLS1_2_VERSION, TLS1_3_VERSION } from '../sys/uapi/openssl.js';
+import { type Context, clientContext, serverContext } from './context.js';
 import {
   type CertificateReport,
   credentialOf,
@@ -23,6 +24,7 @@ import { openSslObstacle, tlsObstacle } from './means.js';
 import { nodeClientContext, nodeServerContext } from './node/node-vault.js';
 import type { TlsSettings } from './settings.js';
 import { fileState, readStaple, restapled, type Staple, type StapleSource, unstapled } from './staple.js';
+import { refusalOfAll } from './trial.js';
 
 /** Certificates in the SNI directory. */
 const MAX_NAMES = 10_000;
@@ -142,18 +144,53 @@ function serverPlan(settings: TlsSettings, certificates: CertificateReport[], so
     clientCa,
     alpn: settings.alpn,
   };
-  tryOut(plan, plan.identity, settings.certificates.map((file) => `'${file}'`).join(', '));
+  const kinds = certificates.map(({ keyType }) => keyType).join(', ');
+  const tried = new Set<string>();
+  tryOut(plan, plan.identity, { subject: settings.certificates.map((file) => `'${file}'`).join(', '), kinds, tried });
   if (settings.sniPath === undefined) return plan;
-  return { ...plan, names: readNames(plan, settings.sniPath, certificates, sources) };
+  return { ...plan, names: readNames(plan, settings.sniPath, { certificates, sources, tried }) };
+}
+
+interface Trial {
+  readonly subject: string;
+  /** Of keys that the identity has. */
+  readonly kinds: string;
+  /** Kinds that a client has been tried with: with thousands of names a signature each would take its time. */
+  readonly tried: Set<string>;
 }
 
 /** What a worker will do. */
-function tryOut(plan: ServerPlan, identity: Identity, subject: string): void {
+function tryOut(plan: ServerPlan, identity: Identity, { subject, kinds, tried }: Trial): void {
   try {
-    if (openSslObstacle() !== '') nodeServerContext(plan, identity, undefined);
-    else serverContext(plan, identity, undefined, NO_CALLBACKS, false).close();
+    if (openSslObstacle() !== '') {
+      nodeServerContext(plan, identity, undefined);
+      return;
+    }
+    const context = serverContext(plan, identity, undefined, NO_CALLBACKS, false);
+    try {
+      if (!tried.has(kinds)) requireClients(plan, context, kinds);
+      tried.add(kinds);
+    } finally {
+      context.close();
+    }
   } catch (error) {
     throw new TlsError(`cannot use ${subject}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** A version that nobody could come by is not silently left out. */
+function requireClients({ hasTls12, hasTls13, ciphers }: ServerPlan, context: Context, kinds: string): void {
+  const versions = [
+    { name: 'TLS 1.2', has: hasTls12, number: TLS1_2_VERSION, off: 'no_tlsv1.2', other: hasTls13 },
+    { name: 'TLS 1.3', has: hasTls13, number: TLS1_3_VERSION, off: 'no_tlsv1.3', other: hasTls12 },
+  ];
+  for (const { name, has, number, off, other } of versions) {
+    const refusal = has ? refusalOfAll(context, number) : '';
+    if (refusal === '') continue;
+    const isOfList = ciphers !== '' && number === TLS1_2_VERSION;
+    const what = isOfList ? `no cipher of '${ciphers}' goes with its key (${kinds})` : `its key (${kinds}) does not do`;
+    const hint = other ? `${refusal}; ssl_option ${off} does without` : refusal;
+    throw new TlsError(`${what} in ${name} (${hint})`);
   }
 }
 
@@ -181,8 +218,7 @@ function defaultIdentity(settings: TlsSettings, certificates: CertificateReport[
 function readNames(
   plan: ServerPlan,
   folder: string,
-  certificates: CertificateReport[],
-  sources: StapleSource[],
+  { certificates, sources, tried }: { certificates: CertificateReport[]; sources: StapleSource[]; tried: Set<string> },
 ): ReadonlyMap<string, Identity> {
   const files = new Set(listFolder(folder));
   const names = new Map<string, Identity>();
@@ -196,9 +232,10 @@ function readNames(
     const keys = files.has(`${base}.key`) ? readPemFile(path('.key')).keys : [];
     const more = files.has(`${base}.ca`) ? readPemFile(path('.ca')).certificates : [];
     const identity = { credentials: [credentialOf(found, keys, more)] };
-    tryOut(plan, identity, `'${path('.crt')}'`);
+    const report = reportOf(found, name);
+    tryOut(plan, identity, { subject: `'${path('.crt')}'`, kinds: report.keyType, tried });
     names.set(name, identity);
-    certificates.push(reportOf(found, name));
+    certificates.push(report);
     // Whether it is there or not: it may come later.
     sources.push(sourceOf(path('.ocsp'), name, [found]));
   }
