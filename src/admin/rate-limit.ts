@@ -20,11 +20,6 @@ export class RateLimit {
     this.#nowMs = options.nowMs;
   }
 
-  /** Whether something is left; takes nothing. */
-  allows(address: string): boolean {
-    return this.#filled(address).left >= 1;
-  }
-
   /** Takes one; false if nothing was left. */
   take(address: string): boolean {
     const bucket = this.#filled(address);
