@@ -1,6 +1,7 @@
 /**
  * mergelogs at work: the logs of web servers become one, in the order of time, with the clients' addresses from pen's log.
- * Files are read side by side, once, and of pen's log only what lies within the jitter of the line at hand is in memory.
+ * Files are read side by side, once, and of pen's log only what lies within the jitter of the line at hand is in memory,
+ * and so many lines that are ahead of it.
  */
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
@@ -8,6 +9,13 @@ import { createGunzip } from 'node:zlib';
 import { linesFrom } from './lines.js';
 import { MAX_LINE_CHARACTERS, type PenLine, parsePenFileLine, parseWebLine, shown, type WebLine } from './log-line.js';
 import { RequestWindow } from './request-window.js';
+import { TimeQueue } from './time-queue.js';
+
+/**
+ * Lines of pen's log that are put aside because they are ahead of the web servers' time: were reading to stop at the
+ * first, one that was written while the clock was wrong would hide the clients of all lines behind it.
+ */
+const MOST_AHEAD = 10_000;
 
 export interface WebLog {
   /** The address as pen has it. */
@@ -53,14 +61,19 @@ export async function mergeLogs(
     cursor: new Cursor(readLines(path), parseWebLine),
   }));
   await Promise.all([pen.advance(), ...logs.map(({ cursor }) => cursor.advance())]);
+  const ahead = new TimeQueue<Timed>();
+  const known = ({ server, request, client, timeSec }: Timed) => requests.add(`${server} ${request}`, client, timeSec);
   let lines = 0;
   let unmatched = 0;
   for (let log = earliest(logs); log !== undefined; log = earliest(logs)) {
     const line = log.cursor.current as WebLine;
     const timeSec = log.cursor.timeSec;
-    while (pen.current !== undefined && pen.timeSec <= timeSec + jitterSec) {
-      const { server, request, client } = pen.current as PenLine;
-      requests.add(`${server} ${request}`, client, pen.timeSec);
+    const untilSec = timeSec + jitterSec;
+    for (let next = ahead.takeUntil(untilSec); next !== undefined; next = ahead.takeUntil(untilSec)) known(next);
+    while (pen.current !== undefined && ahead.length < MOST_AHEAD) {
+      const line = { ...pen.current, timeSec: pen.timeSec };
+      if (pen.timeSec <= untilSec) known(line);
+      else ahead.add(line);
       await pen.advance();
     }
     requests.forgetBefore(timeSec - jitterSec);
@@ -76,6 +89,10 @@ export async function mergeLogs(
   const malformed = logs.reduce((sum, { cursor }) => sum + cursor.malformed, 0);
   debug(1, `${pen.malformed} lines of ${options.penLog} are none of pen's`);
   return { lines, unmatched, malformed, penLines: pen.lines, penMalformed: pen.malformed };
+}
+
+interface Timed extends PenLine {
+  readonly timeSec: number;
 }
 
 interface Stamped {

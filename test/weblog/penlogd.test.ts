@@ -147,6 +147,37 @@ test('mergelogs puts the logs of several servers in the order of time, whatever 
   assert.deepEqual(await merge('-t', '690', '-j', '10'), ['10.0.0.1', '2001:db8::9', '10.0.0.1', '192.0.2.4', '']);
 });
 
+test("mergelogs finds clients behind lines of pen's that are hours ahead, and those clients when their time has come", async (t) => {
+  const folder = scratch(t);
+  const file = (name: string, lines: string[]) => {
+    writeFileSync(join(folder, name), lines.join('\n'));
+    return join(folder, name);
+  };
+  const at = Date.UTC(2026, 10, 23, 1, 0, 0) / 1000;
+  const seen = (client: string, sec: number, path: string) => `${client} ${at + sec} 10.0.0.1 GET ${path} HTTP/1.1`;
+  const served = (time: string, path: string) => `h - - [23/Nov/2026:${time} +0000] "GET ${path} HTTP/1.1" 200 5`;
+  const penLog = file('pen.log', [
+    seen('192.0.2.9', 7200, '/early'),
+    ...[1, 2, 3].map((n) => seen(`192.0.2.${n}`, n, '/')),
+    seen('192.0.2.4', 7201, '/'),
+  ]);
+  const www = file('www', [
+    ...['01:00:01', '01:00:02', '01:00:03'].map((time) => served(time, '/')),
+    served('03:00:00', '/early'),
+    served('03:00:01', '/'),
+  ]);
+  const { stdout, stderr, status } = await run('mergelogs', ['-p', penLog, `10.0.0.1:${www}`]);
+  const clients = stdout
+    .trimEnd()
+    .split('\n')
+    .map((text) => text.replace(/ .*/, ''));
+  assert.deepEqual(
+    clients,
+    [1, 2, 3, 9, 4].map((n) => `192.0.2.${n}`),
+  );
+  assert.deepEqual([stderr, status], ['', 0]);
+});
+
 test('mergelogs reads what logrotate has compressed, and says when pen logged otherwise or a file ends early', async (t) => {
   const folder = scratch(t);
   const file = (name: string, bytes: string | Buffer) => {
