@@ -25,7 +25,7 @@ export function putClient(line: LineBuffer, ring: LogRing, at: number, unix: str
   else line.address(ring.words, at + CLIENT);
 }
 
-/** The server's address or path, `none` if there was no server. A path has no blanks, so that it stays one field. */
+/** The server's address or path, `none` if there was no server. In a line of fields a path has no blanks, so that it stays one. */
 export function putServer(
   line: LineBuffer,
   ring: LogRing,
@@ -38,7 +38,8 @@ export function putServer(
   if (slot === NONE) line.put(none);
   else if ((flagsIn(ring.words[at]) & IS_UNIX_SERVER) === 0) line.address(ring.words, at + SERVER_ADDRESS);
   else {
-    const path = Buffer.from(serverPath(slot).replaceAll(' ', '_'));
+    const said = serverPath(slot);
+    const path = Buffer.from(escaping === dots ? said.replaceAll(' ', '_') : said);
     line.escaped(escaping, path, 0, path.length);
   }
 }

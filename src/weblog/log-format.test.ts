@@ -197,7 +197,7 @@ const objects: ReadonlyArray<readonly [string, Given, object | undefined]> = [
   [
     'Unix sockets',
     { ...exchange, flags: IS_UNIX_CLIENT | IS_UNIX_SERVER },
-    { time, type: 'request', client: null, server: '/run/a_b"', request: 'GET /a HTTP/1.1', status: 200, ...traffic },
+    { time, type: 'request', client: null, server: '/run/a b"', request: 'GET /a HTTP/1.1', status: 200, ...traffic },
   ],
 ];
 
