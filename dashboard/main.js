@@ -5,6 +5,7 @@ import { Charts } from './charts.js';
 import { Events } from './events.js';
 import { byId, bytes, count, duration, make, rate, setText } from './format.js';
 import { Frames } from './frames.js';
+import { Kept } from './kept.js';
 import { Losses } from './losses.js';
 import { Servers } from './servers.js';
 import { follow } from './stream.js';
@@ -124,6 +125,7 @@ function showFacts(facts) {
 }
 
 function setUpTheme() {
+  const kept = new Kept('localStorage', 'pen-theme');
   const button = byId('theme');
   const apply = (/** @type {string} */ theme) => {
     if (theme === 'auto') delete document.documentElement.dataset.theme;
@@ -131,11 +133,11 @@ function setUpTheme() {
     setText(button, `Theme: ${theme}`);
     charts.recolor();
   };
-  let theme = localStorage.getItem('pen-theme') ?? 'auto';
+  let theme = kept.read() ?? 'auto';
   apply(theme);
   button.addEventListener('click', () => {
     theme = /** @type {string} */ (THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]);
-    localStorage.setItem('pen-theme', theme);
+    kept.write(theme);
     apply(theme);
   });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => charts.recolor());

@@ -1,6 +1,8 @@
 /** Talking to pen: questions, commands, and the stream of frames, which is read by fetch so that it can carry the token. */
+import { Kept } from './kept.js';
 
-const KEY = 'pen-token';
+/** Until the tab is closed. */
+const token = new Kept('sessionStorage', 'pen-token');
 const RETRY_MS = 1000;
 /** Frames come every second; after so long without one the connection is dead, whatever the socket says. */
 const SILENCE_MS = 5000;
@@ -18,9 +20,9 @@ export function onTokenNeeded(ask) {
   askForToken = ask;
 }
 
-/** @param {string} token */
-export function keepToken(token) {
-  sessionStorage.setItem(KEY, token);
+/** @param {string} text */
+export function keepToken(text) {
+  token.write(text);
 }
 
 /** JSON of a path. Throws Error with pen's own words. @param {string} path @returns {Promise<any>} */
@@ -69,8 +71,8 @@ export async function follow(onFrame, onState) {
 /** @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
 async function request(path, options = {}) {
   for (;;) {
-    const token = sessionStorage.getItem(KEY);
-    const headers = { ...options.headers, ...(token ? { authorization: `Bearer ${token}` } : {}) };
+    const text = token.read();
+    const headers = { ...options.headers, ...(text ? { authorization: `Bearer ${text}` } : {}) };
     const response = await fetch(path, { ...options, headers, cache: 'no-store' });
     if (response.ok) return response;
     if (response.status === 401) {

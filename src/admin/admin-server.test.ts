@@ -102,6 +102,12 @@ test('pages run nothing that did not come from pen', async (t) => {
   assert.doesNotMatch(text, /<script>|<style|\son[a-z]+=|\sstyle=|https?:\/\//);
 });
 
+test('readyz counts one server as one', async (t) => {
+  const { port, service } = await admin(t);
+  await service.execute('drain 0', 'unix');
+  assert.equal((await ask(port, '/readyz')).text, 'ready: 1 server\n');
+});
+
 test('readyz says when no server takes connections', async (t) => {
   const { port, service } = await admin(t);
   await service.execute('drain 0', 'unix');

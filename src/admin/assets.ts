@@ -26,6 +26,7 @@ const own = [
   'style/control.css',
   'main.js',
   'stream.js',
+  'kept.js',
   'certificates.js',
   'charts.js',
   'tables.js',

@@ -126,7 +126,7 @@ export class Router {
 
   async #readiness(response: ServerResponse): Promise<void> {
     const able = await this.#able.get();
-    if (able > 0) send(response, 200, 'text/plain', `ready: ${able} servers\n`);
+    if (able > 0) send(response, 200, 'text/plain', `ready: ${able} ${able === 1 ? 'server' : 'servers'}\n`);
     else send(response, 503, 'text/plain', 'not ready: no server takes connections\n');
   }
 }

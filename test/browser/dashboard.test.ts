@@ -188,6 +188,32 @@ test('the theme can be chosen and is kept', needsBrowser, async (t) => {
   assert.equal(await ground(), dark);
 });
 
+test('a browser that may keep nothing shows the page all the same', needsBrowser, async (t) => {
+  const { address } = await scene(t);
+  const context = await (await browser(t)).newContext();
+  // As Chromium does where site data is blocked.
+  await context.addInitScript(`for (const area of ['localStorage', 'sessionStorage'])
+    Object.defineProperty(window, area, { get() { throw new DOMException('denied', 'SecurityError'); } });`);
+  const page = await context.newPage();
+  await page.goto(address);
+  await hasState(page, 0, 'up');
+  await page.getByRole('button', { name: 'Theme: auto' }).click();
+  await page.getByRole('button', { name: 'Theme: light' }).waitFor();
+});
+
+test('the buttons of all servers are equally wide, whatever they say', needsBrowser, async (t) => {
+  const { balancer, address } = await scene(t);
+  const page = await openPage(t, await browser(t), address);
+  await balancer.ask('drain 0');
+  await balancer.ask('server 1 blacklist 300');
+  await hasState(page, 0, 'draining');
+  await hasState(page, 1, 'blacklisted');
+  const buttons = page.locator('.actions button');
+  const widths = await buttons.evaluateAll((all) => all.map((one) => one.getBoundingClientRect().width));
+  assert.equal(widths.length, 6);
+  assert.equal(new Set(widths).size, 1, widths.join());
+});
+
 test('the page asks for the token, keeps it for the tab and says when it is wrong', needsBrowser, async (t) => {
   const token = join(scratch(t), 'token');
   writeFileSync(token, 'the-right-token-of-pen');
