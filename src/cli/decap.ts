@@ -92,8 +92,7 @@ function setsOf({ vips, from }: DecapArguments): DecapSets {
 
 /** Of an interface or all, without those that every host has. */
 function ownAddresses(interfaceName?: string): IpWords[] {
-  const index = interfaceName === undefined ? undefined : interfaceIndex(interfaceName);
-  return hostAddresses(index).filter((words) => !isLoopback(words));
+  return hostAddresses(interfaceName).filter((words) => !isLoopback(words));
 }
 
 function isHere(vip: IpWords): boolean {

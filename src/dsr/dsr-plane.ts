@@ -545,8 +545,8 @@ function macOf(interfaceName: string): Uint8Array {
 }
 
 /** What a VIP may not be: with `auto` it is the host's while this is the master. */
-function foreignTo({ settings }: Configuration, interfaceName: string): OwnAddress[] {
-  return settings.dsrRole === 'auto' ? [] : ownAddresses(interfaceName);
+function foreignTo({ settings }: Configuration, interfaceName: string): IpWords[] {
+  return settings.dsrRole === 'auto' ? [] : hostAddresses(interfaceName);
 }
 
 function ownAddresses(interfaceName: string): OwnAddress[] {

@@ -14,7 +14,7 @@ export interface OwnAddress {
 }
 
 /** The VIP of a listening address; throws a DsrError. */
-export function requireVip(endpoint: Endpoint, interfaceName: string, own: readonly OwnAddress[]): IpEndpoint {
+export function requireVip(endpoint: Endpoint, interfaceName: string, own: readonly IpWords[]): IpEndpoint {
   if (endpoint.kind !== 'ip' || endpoint.address.every((word, i) => word === 0 || (i === 2 && word === 0xffff))) {
     const text = formatEndpoint(endpoint);
     throw new DsrError(
@@ -27,7 +27,8 @@ export function requireVip(endpoint: Endpoint, interfaceName: string, own: reado
 
 export interface Surroundings {
   readonly interfaceName: string;
-  readonly own: readonly OwnAddress[];
+  /** Of the interface; none where VIPs may be among them. */
+  readonly own: readonly IpWords[];
   /** Services of `dsr_vip` that have been found good with this listening address. */
   readonly checked?: readonly VipSpec[] | undefined;
 }
@@ -72,10 +73,10 @@ function requireForeign(
   vip: { readonly address: IpWords; readonly bits?: number },
   text: string,
   interfaceName: string,
-  own: readonly OwnAddress[],
+  own: readonly IpWords[],
 ): void {
   const whole = { address: vip.address, bits: vip.bits ?? ADDRESS_BITS };
-  const taken = own.map(({ address }) => parseIp(address.replace(/%.*/, ''))).find((one) => one && covers(whole, one));
+  const taken = own.find((one) => covers(whole, one));
   if (!taken) return;
   if (whole.bits < ADDRESS_BITS)
     throw new DsrError(

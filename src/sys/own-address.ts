@@ -7,6 +7,7 @@ import { type IpWords, parseIp } from '../core/address.js';
 import { SystemError } from './errno.js';
 import { check, lastErrno, libc } from './libc.js';
 import { mapAnonymous, unmap } from './memory.js';
+import { interfaceIndex } from './network-interface.js';
 import { attributes } from './route.js';
 import * as uapi from './uapi/netlink.js';
 import { SOCK_CLOEXEC } from './uapi/socket.js';
@@ -14,9 +15,10 @@ import { SOCK_CLOEXEC } from './uapi/socket.js';
 /** The kernel fills at most so much in one go. */
 const ROOM = 32_768;
 
-/** Of all interfaces, or of the one with that index. Throws a SystemError. */
-export function ownAddresses(interfaceIndex?: number): IpWords[] {
-  if (process.platform !== 'linux') return listed();
+/** Of all interfaces, or of the one of that name. Throws a SystemError (ENODEV). */
+export function ownAddresses(interfaceName?: string): IpWords[] {
+  if (process.platform !== 'linux') return listed(interfaceName);
+  const wanted = interfaceName === undefined ? undefined : interfaceIndex(interfaceName);
   const fd = check(
     libc().socket(uapi.AF_NETLINK, uapi.SOCK_RAW | SOCK_CLOEXEC, uapi.NETLINK_ROUTE),
     'open a netlink socket',
@@ -33,7 +35,7 @@ export function ownAddresses(interfaceIndex?: number): IpWords[] {
     for (;;) {
       const received = libc().recv(fd, memory.address, ROOM, 0);
       if (received < 0) throw new SystemError('ask for addresses', lastErrno());
-      if (!takeAddresses(new DataView(memory.buffer, 0, received), interfaceIndex, found)) return found;
+      if (!takeAddresses(new DataView(memory.buffer, 0, received), wanted, found)) return found;
     }
   } finally {
     libc().close(fd);
@@ -42,7 +44,7 @@ export function ownAddresses(interfaceIndex?: number): IpWords[] {
 }
 
 /** False once the last message has come. */
-function takeAddresses(answer: DataView, interfaceIndex: number | undefined, found: IpWords[]): boolean {
+function takeAddresses(answer: DataView, wanted: number | undefined, found: IpWords[]): boolean {
   for (let at = 0; at + uapi.NLMSGHDR.bytes <= answer.byteLength; ) {
     const length = answer.getUint32(at + uapi.NLMSGHDR.length, true);
     const type = answer.getUint16(at + uapi.NLMSGHDR.type, true);
@@ -50,8 +52,7 @@ function takeAddresses(answer: DataView, interfaceIndex: number | undefined, fou
     if (type === uapi.NLMSG_ERROR)
       throw new SystemError('ask for addresses', -answer.getInt32(at + uapi.NLMSGHDR.bytes, true));
     const bodyAt = at + uapi.NLMSGHDR.bytes;
-    const isWanted =
-      interfaceIndex === undefined || answer.getUint32(bodyAt + uapi.IFADDRMSG.index, true) === interfaceIndex;
+    const isWanted = wanted === undefined || answer.getUint32(bodyAt + uapi.IFADDRMSG.index, true) === wanted;
     if (type === uapi.RTM_NEWADDR && isWanted) {
       const all = attributes(answer, bodyAt + uapi.IFADDRMSG.bytes, at + length);
       const address = wordsOf(all.get(uapi.IFA_LOCAL) ?? all.get(uapi.IFA_ADDRESS));
@@ -68,7 +69,9 @@ function wordsOf(bytes: DataView | undefined): IpWords | undefined {
   return [bytes.getInt32(0), bytes.getInt32(4), bytes.getInt32(8), bytes.getInt32(12)];
 }
 
-function listed(): IpWords[] {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+function listed(interfaceName: string | undefined): IpWords[] {
+  const byName = networkInterfaces();
+  const lists = interfaceName === undefined ? Object.values(byName) : [byName[interfaceName]];
+  const all = lists.flatMap((addresses) => addresses ?? []);
   return all.map(({ address }) => parseIp(address.replace(/%.*/, ''))).filter((words) => words !== undefined);
 }

@@ -65,6 +65,16 @@ test('pen -O dsr_if says in one line what is wrong', { skip }, async (t) => {
   }
 });
 
+test("pen -O dsr_if refuses the interface's own address though its cable is out", { skip }, async (t) => {
+  const made = await dsrBed(t, 1);
+  await made.balancer.ip('link', 'add', 'idle', 'type', 'veth', 'peer', 'name', 'other');
+  await made.balancer.ip('link', 'set', 'idle', 'up');
+  await made.balancer.ip('address', 'add', '10.9.0.80/24', 'dev', 'idle');
+  const { status, stderr } = await refused(t, made, ['-O', 'dsr_if idle', '10.9.0.80:80', '10.9.0.21']);
+  assert.equal(status, 1);
+  assert.match(stderr, /^pen: cannot return directly for '10\.9\.0\.80': it is an address of 'idle' itself [^\n]*\n$/);
+});
+
 test('pen -O dsr_if needs root, and says so', { skip }, async (t) => {
   const made = await dsrBed(t, 1);
   const nobody = ['setpriv', '--reuid=65534', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
