@@ -138,6 +138,8 @@ export class DsrPlane implements DataPlane, FrameView {
   #sourceV6: Uint8Array | undefined;
   #isDetached = false;
   #ownAddresses: string | undefined;
+  /** Own addresses have changed and the tarpit could not follow, which has been said. */
+  #isTarpitLate = false;
   /** Where tunnels begin. */
   #sources: { 4?: IpWords | undefined; 6?: IpWords | undefined } = {};
   #interfaceMtu = 0;
@@ -417,8 +419,17 @@ export class DsrPlane implements DataPlane, FrameView {
     const addresses = hostAddresses().map(formatIp).join();
     const isChanged = this.#ownAddresses !== undefined && this.#ownAddresses !== addresses;
     this.#ownAddresses = addresses;
-    if (isChanged && hasTarpit(this.#configuration))
+    if (!isChanged || !hasTarpit(this.#configuration)) return;
+    try {
       this.#controller.configure(this.#configuration, this.#listen, nowMs);
+      this.#isTarpitLate = false;
+    } catch (error) {
+      // With one address more the lists do not fit; nobody asked for that, so what is in force stays, and packets flow.
+      if (!(error instanceof DsrError)) throw error;
+      if (!this.#isTarpitLate)
+        this.#options.log(`the tarpit does not follow this host's own addresses: ${error.message}`);
+      this.#isTarpitLate = true;
+    }
   }
 
   /** As configured, unless an earlier process with the same setting has been told otherwise since. */

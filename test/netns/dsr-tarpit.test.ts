@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bedMissing, type Host } from '../support/bed.js';
 import { ask, BALANCER, dsrBed, site, TESTED_MODES, VIP } from '../support/dsr-bed.js';
+import { until } from '../support/wait.js';
 
 const skip = bedMissing('nginx', 'curl', 'nmap', 'ss');
 
@@ -122,4 +123,30 @@ test('an address of the balancer is no bait though the cable of its interface is
   const found = await scan(client, '10.7.0.70-71');
   assert.deepEqual(found.get('10.7.0.70'), []);
   assert.equal(found.get('10.7.0.71')?.length, 5);
+});
+
+test('an address that the lists have no room for is said once, and pen goes on', { skip }, async (t) => {
+  const { client, servers, balancer, addressOf, pen } = await dsrBed(t, 1);
+  await site(t, servers[0]);
+  // A mask with n holes makes 2^n prefixes of 24 bits: 2^15 + 2^14 + ... + 4 and one are 65,533, with those of all addresses 65,535.
+  const mask = (holes: number) => {
+    const third = Math.min(7, holes);
+    return `255.${256 - 2 ** (holes - third)}.${257 - 2 ** (third + 1)}.0`;
+  };
+  const holes = [...Array.from({ length: 14 }, (_, i) => 15 - i), 0];
+  const list = holes.map((n, i) => `acl 3 permit ${20 + i}.0.0.0 ${mask(n)}`);
+  const running = await pen({
+    options: ['dsr_if lan', ...list, 'tarpit_acl 3'].flatMap((line) => ['-O', line]),
+    listen: `${VIP}:80`,
+    servers: [addressOf(0)],
+  });
+  const says = () =>
+    running.log().match(/the tarpit does not follow this host's own addresses: .* 65536 prefixes/g)?.length;
+  await balancer.ip('address', 'add', '20.0.0.5/32', 'dev', 'lan');
+  await until('pen says so', () => says() === 1);
+  await balancer.ip('address', 'add', '20.0.0.6/32', 'dev', 'lan');
+  await balancer.ip('address', 'del', '20.0.0.5/32', 'dev', 'lan');
+  await balancer.ip('address', 'del', '20.0.0.6/32', 'dev', 'lan');
+  assert.deepEqual(await ask(client, `http://${VIP}/`, 1), ['www1']);
+  assert.equal(says(), 1);
 });
