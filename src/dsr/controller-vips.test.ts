@@ -161,6 +161,15 @@ test('services: with another MAC address we are announced again, and it is ours 
   assert.deepEqual([...announcements[0].subarray(6, 12)], [...now]);
 });
 
+test('services: LISTEN moves although every service that there can be has an address of its own', () => {
+  const next = configuration([spec(1)], {}, { vips: [vip('10.8.0.1:80', [2]), vip('10.8.0.2:80', [3])] });
+  const made = stage(next, { listen: LISTEN, vips: 3 });
+  const moved = { ...LISTEN, address: ip('10.8.0.3') };
+  made.configure(next, moved);
+  assert.equal(serverOf(made, whereTo(made, moved.address)), '10.7.0.1');
+  assert.equal(whereTo(made, LISTEN.address), 'passNotVip');
+});
+
 /** 512 services of 100 servers each, all of one farm. */
 function manyVips(): VipSpec[] {
   const farm = Array.from({ length: 100 }, (_, i) => i + 1);

@@ -279,8 +279,8 @@ export function mapLayouts(size: Dimensions): Record<MapName, MapLayout> {
     maxEntries,
   });
   return {
-    // A service has up to three entries.
-    vips: keyed('hash', vipKey, vipValue, size.vips * 3),
+    // A service has up to three entries; while LISTEN moves there are those of its old address, too.
+    vips: keyed('hash', vipKey, vipValue, (size.vips + 1) * 3),
     prefixes: keyed('lpmTrie', prefixKey, vipValue, size.vips),
     services: array(serviceValue.bytes, size.vips),
     acl: keyed('lpmTrie', aclKey, aclValue, MAX_ACL_PREFIXES),
