@@ -237,7 +237,7 @@ export interface MapLayout {
 /** The list of tarpitted addresses in `acl`: a number that no list of an operator has. */
 export const TARPIT_LIST = 30;
 
-/** Entries of `acl`: every prefix of every list, and what a mask with holes in it stands for. */
+/** Entries of `acl` that are in force at most: every prefix of every list, and what a mask with holes in it stands for. */
 export const MAX_ACL_PREFIXES = 65_536;
 
 export type MapName =
@@ -283,7 +283,8 @@ export function mapLayouts(size: Dimensions): Record<MapName, MapLayout> {
     vips: keyed('hash', vipKey, vipValue, (size.vips + 1) * 3),
     prefixes: keyed('lpmTrie', prefixKey, vipValue, size.vips),
     services: array(serviceValue.bytes, size.vips),
-    acl: keyed('lpmTrie', aclKey, aclValue, MAX_ACL_PREFIXES),
+    // The lists in force, and those before them until no VIP asks for them any more; what is not used takes no memory.
+    acl: keyed('lpmTrie', aclKey, aclValue, 2 * MAX_ACL_PREFIXES),
     flows: keyed('lruHash', flowKey, flowValue, size.flows),
     fragments: keyed('lruHash', fragmentKey, fragmentValue, size.fragments),
     reals: array(realValue.bytes, REALS),

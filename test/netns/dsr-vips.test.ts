@@ -121,6 +121,24 @@ test('what no service can be is refused with one line, and all goes on', { skip 
   assert.deepEqual(await ask(client, `http://${VIP}/`, 1), ['www1']);
 });
 
+test('a long list of clients is exchanged for another at once', { skip }, async (t) => {
+  const { client, servers, addressOf, pen } = await dsrBed(t, 1);
+  await site(t, servers[0]);
+  // 2^15 + 2^13 prefixes each, by the bits that the masks leave open.
+  const list = (number: number, first: number) =>
+    ['255.0.1.0', '255.192.1.0'].map((mask, i) => `acl ${number} deny ${first + i}.0.0.0 ${mask}`);
+  const running = await pen({
+    options: ['dsr_if lan', ...list(3, 20), ...list(4, 30), 'client_acl 3'].flatMap((line) => ['-O', line]),
+    listen: `${VIP}:80`,
+    servers: [addressOf(0)],
+  });
+  assert.deepEqual(await ask(client, `http://${VIP}/`, 1), ['www1']);
+  assert.equal(await running.ask('client_acl 4'), '4');
+  assert.match(await running.ask('explain 30.0.0.1:5 10.7.0.80:80'), /: drop /);
+  assert.doesNotMatch(await running.ask('explain 20.0.0.1:5 10.7.0.80:80'), /: drop /);
+  assert.deepEqual(await ask(client, `http://${VIP}/`, 1), ['www1']);
+});
+
 test('512 services of 100 servers: all are served, and a file read again changes one', { skip }, async (t) => {
   const made = await dsrBed(t, 1);
   const { client, servers, pen } = made;
