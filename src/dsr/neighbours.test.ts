@@ -94,11 +94,54 @@ test('neighbours gives a server up that leaves three questions unanswered, withi
   assert.equal(at(www1)?.isAlive, true);
 });
 
-test('neighbours follows a server to another MAC address', () => {
-  const { received, at } = stage();
+test('neighbours follows a server to another MAC address once the one it had is silent, within a second', () => {
+  for (const [address, at] of [
+    [www1, (from: Uint8Array) => reply(from)],
+    [www2, (from: Uint8Array) => advertisement(from)],
+  ] as const) {
+    const { neighbours, received, tick } = stage();
+    const macNow = () => formatMac(neighbours.at(addressName(address))?.mac ?? new Uint8Array(6));
+    tick(1000);
+    received(at(MAC1));
+    tick(1300);
+    assert.equal(received(at(MAC2)), false, 'the one it had may answer yet');
+    assert.equal(macNow(), formatMac(MAC1));
+    tick(1600);
+    assert.equal(received(at(MAC2)), true);
+    assert.equal(macNow(), formatMac(MAC2));
+    assert.equal(neighbours.at(addressName(address))?.isAlive, true);
+  }
+});
+
+test('neighbours leaves a server that answers where it is, however often others claim its address', () => {
+  for (const [address, at] of [
+    [www1, (from: Uint8Array) => reply(from)],
+    [www2, (from: Uint8Array) => advertisement(from)],
+  ] as const) {
+    const { neighbours, received, tick } = stage();
+    tick(1000);
+    received(at(MAC1));
+    for (let nowMs = 1050; nowMs < 10_000; nowMs += 50) {
+      tick(nowMs);
+      // Before and after its own answer, which comes only to every other look.
+      assert.equal(received(at(MAC2)), false, `${nowMs} ms`);
+      if (nowMs % 100 === 0) received(at(MAC1));
+      assert.equal(received(at(MAC2)), false, `${nowMs} ms`);
+    }
+    assert.equal(formatMac(neighbours.at(addressName(address))?.mac ?? new Uint8Array(6)), formatMac(MAC1));
+  }
+});
+
+test('neighbours gives up a server that is silent whatever others claim before it is asked in vain', () => {
+  const { received, tick, at } = stage();
+  tick(1000);
   received(reply());
-  assert.equal(received(reply(MAC2)), true);
-  assert.equal(formatMac(at(www1)?.mac ?? new Uint8Array(6)), formatMac(MAC2));
+  tick(1300);
+  for (let n = 0; n < 5; n++) received(reply(MAC2));
+  let goneMs = 0;
+  for (let nowMs = 1350; goneMs === 0 && nowMs < 9000; nowMs += 50) if (tick(nowMs)) goneMs = nowMs;
+  assert.ok(goneMs > 1600 && goneMs <= 2250, `it was given up after ${goneMs - 1000} ms`);
+  assert.equal(at(www1)?.isAlive, false);
 });
 
 test('neighbours believes no request, no stranger, no group, and nobody with our own MAC address', () => {

@@ -1,7 +1,8 @@
 /**
  * Which servers are there, and at which MAC address: each is asked again and again, by ARP or neighbour solicitation,
  * whether or not it has traffic, and one that does not answer is gone. The kernel's own neighbour table would not do:
- * it asks only for whom it sends to, and takes several seconds to give up.
+ * it asks only for whom it sends to, and takes several seconds to give up. What nobody has asked for moves no server that
+ * answers: neither a gratuitous ARP nor an unsolicited advertisement, which cost whoever forges them nothing.
  *
  * Pure: frames and times come in, frames go out through `send`.
  */
@@ -44,6 +45,9 @@ interface Entry extends Probed {
   readonly address: IpWords;
   mac: Uint8Array | undefined;
 }
+
+/** Questions since the last answer after which another MAC address is believed: one was left unanswered, the next is out. */
+const ASKED_IN_VAIN = 2;
 
 export class Neighbours {
   readonly #options: NeighbourOptions;
@@ -100,8 +104,10 @@ export class Neighbours {
     // Its own MAC address would send the frames round and round, a group's to everybody, zeros to nobody.
     const { mac } = answer;
     if (isSame(mac, this.#options.mac()) || (mac[0] & 1) === 1 || mac.every((byte) => byte === 0)) return;
-    entry.asked = 0;
     const hasMoved = !entry.mac || !isSame(entry.mac, answer.mac);
+    // Anybody on the link can say that a server is elsewhere: as long as it answers where it was, it is there.
+    if (hasMoved && entry.isAlive && entry.asked < ASKED_IN_VAIN) return;
+    entry.asked = 0;
     if (hasMoved) entry.mac = answer.mac;
     if (!this.#schedule.found(entry) && !hasMoved) return;
     this.#options.changed(name);
