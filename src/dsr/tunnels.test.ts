@@ -56,19 +56,22 @@ function answer(question: Uint8Array, innerAt: number, vip: IpWords, changes: { 
 
 const toUs = (packet: Packet) => ethernet({ destination: OWN_MAC, source: ROUTER_MAC }, packet);
 
-/** A router's message about a packet in a tunnel. */
-function tooBig(mtu: number, quoted: Packet): Uint8Array {
-  const { bytes } = quoted;
+/** A router's message about a packet in a tunnel, of which it quotes so many bytes. */
+function tooBig(mtu: number, quoted: Packet, quoteBytes = quoted.etherType === 0x0800 ? 28 : 200): Uint8Array {
+  const quote = quoted.bytes.slice(0, quoteBytes);
   return quoted.etherType === 0x0800
     ? toUs(
         ipv4(
           { source: wire(ROUTER), destination: wire(OWN[4]) },
-          icmp({ type: 3, code: FRAGMENTATION_NEEDED, word: mtu }, bytes.slice(0, 28)),
+          icmp({ type: 3, code: FRAGMENTATION_NEEDED, word: mtu }, quote),
         ),
       )
-    : toUs(
-        ipv6({ source: wire(FAR6), destination: wire(OWN[6]) }, icmpv6({ type: 2, word: mtu }, bytes.slice(0, 200))),
-      );
+    : toUs(ipv6({ source: wire(FAR6), destination: wire(OWN[6]) }, icmpv6({ type: 2, word: mtu }, quote)));
+}
+
+/** The packet in a frame that was sent. */
+function packetIn(frame: Uint8Array): Packet {
+  return { etherType: (frame[12] << 8) | frame[13], bytes: frame.slice(14) };
 }
 
 function sentTo(address: IpWords, encap: 'ipip' | 'gue', source: IpWords): Packet {
@@ -157,44 +160,144 @@ test('Tunnels reaches nobody when the router is silent or the way is closed', ()
   assert.equal(tunnels.at(name)?.innerMtu, 1280, "the interface's counts");
 });
 
-test('Tunnels learns the path MTU from routers, of its own packets only, for ten minutes', () => {
-  const far = [server(), server({ encap: 'gue' }), server({ address: FAR6 })];
+test('Tunnels learns the path MTU from routers that quote its questions, for ten minutes', () => {
+  const far = [
+    server(),
+    server({ encap: 'gue' }),
+    server({ address: FAR6 }),
+    server({ address: FAR6, vip: VIP6, encap: 'gue' }),
+  ];
   const { tunnels, sent, news } = stage(far);
+  const answerAll = (nowMs: number) => {
+    for (const [i, [innerAt, vip]] of (
+      [
+        [34, VIP],
+        [42, VIP],
+        [54, VIP],
+        [62, VIP6],
+      ] as const
+    ).entries())
+      tunnels.received(answer(sent[i], innerAt, vip), nowMs);
+  };
   tunnels.tick(0);
-  for (const [i, innerAt] of [34, 42, 54].entries()) tunnels.received(answer(sent[i], innerAt, VIP), 1);
+  answerAll(1);
   const mtus = () => far.map((one) => tunnels.at(nameOf(one))?.innerMtu);
-  const learns = (frame: Uint8Array) => {
+  const learns = (mtu: number, question: number, change: (packet: Packet) => void = () => {}) => {
+    const quoted = packetIn(sent[question]);
+    change(quoted);
     news();
-    tunnels.received(frame, 5);
+    tunnels.received(tooBig(mtu, quoted, 200), 5);
     return news();
   };
-  assert.deepEqual(mtus(), [1480, 1472, 1460]);
-  const foreign = ip('192.0.2.3');
-  assert.equal(learns(tooBig(1400, sentTo(FAR, 'ipip', foreign))), false, 'not from us');
-  assert.equal(learns(tooBig(1400, sentTo(ip('198.51.100.9'), 'ipip', OWN[4]))), false, 'to nobody');
-  assert.equal(learns(tooBig(1600, sentTo(FAR, 'ipip', OWN[4]))), false, 'no news');
-  assert.equal(learns(tooBig(1400, sentTo(FAR, 'ipip', OWN[4]))), true);
-  assert.deepEqual(mtus(), [1380, 1472, 1460]);
-  assert.equal(learns(tooBig(1450, sentTo(FAR, 'ipip', OWN[4]))), false, 'a wider one');
-  assert.equal(learns(tooBig(1300, sentTo(FAR, 'gue', OWN[4]))), true);
-  assert.equal(learns(tooBig(1350, sentTo(FAR6, 'ipip', OWN[6]))), true);
-  assert.deepEqual(mtus(), [1380, 1272, 1310]);
-  for (const one of [
-    tooBig(68, sentTo(FAR, 'ipip', OWN[4])),
-    tooBig(0, sentTo(FAR, 'gue', OWN[4])),
-    tooBig(68, sentTo(FAR6, 'ipip', OWN[6])),
+  assert.deepEqual(mtus(), [1480, 1472, 1460, 1452]);
+  const foreign = ({ bytes }: Packet) => void bytes.set(wire(ip('192.0.2.3')), 12);
+  const nobody = ({ bytes }: Packet) => void bytes.set(wire(ip('198.51.100.9')), 16);
+  assert.equal(learns(1400, 0, foreign), false, 'not from us');
+  assert.equal(learns(1400, 0, nobody), false, 'to nobody');
+  assert.equal(learns(1600, 0), false, 'no news');
+  assert.equal(learns(1400, 0), true);
+  assert.deepEqual(mtus(), [1380, 1472, 1460, 1452]);
+  assert.equal(learns(1450, 0), false, 'a wider one');
+  assert.equal(learns(1300, 1), true);
+  assert.equal(learns(1350, 2), true);
+  assert.equal(learns(1360, 3), true);
+  assert.deepEqual(mtus(), [1380, 1272, 1310, 1312]);
+  for (const [mtu, question] of [
+    [68, 0],
+    [0, 1],
+    [68, 2],
   ])
-    learns(one);
-  assert.deepEqual(mtus(), [556, 1252, 1240], 'none so small that it must be forged; none named is 1,280');
+    learns(mtu, question);
+  assert.deepEqual(mtus(), [556, 1252, 1240, 1312], 'none so small that it must be forged; none named is 1,280');
   for (let nowMs = 300; nowMs < 600_005; nowMs += 300) {
     sent.length = 0;
     tunnels.tick(nowMs);
-    for (const [i, innerAt] of [34, 42, 54].entries()) tunnels.received(answer(sent[i], innerAt, VIP), nowMs);
+    answerAll(nowMs);
   }
   news();
   tunnels.tick(600_006);
   assert.equal(news(), true);
-  assert.deepEqual(mtus(), [1480, 1472, 1460]);
+  assert.deepEqual(mtus(), [1480, 1472, 1460, 1452]);
+});
+
+/** One server that answers its short questions; `passes`: the largest outer packet that gets there. */
+function claimStage() {
+  const made = stage([server()]);
+  const { tunnels, sent, news } = made;
+  const name = nameOf(server());
+  const world = { passes: 1500, quotes: false };
+  /** What becomes of what has been sent. */
+  const deliver = (nowMs: number) => {
+    for (const frame of sent.splice(0)) {
+      if (frame.length - 14 <= world.passes) tunnels.received(answer(frame, 34, VIP), nowMs);
+      else if (world.quotes) tunnels.received(tooBig(world.passes, packetIn(frame), 100), nowMs);
+    }
+  };
+  let nowMs = 0;
+  const pass = (ms: number) => {
+    for (const end = nowMs + ms; nowMs < end; nowMs += 100) {
+      tunnels.tick(nowMs);
+      deliver(nowMs);
+    }
+  };
+  const claim = (mtu: number) => tunnels.received(tooBig(mtu, sentTo(FAR, 'ipip', OWN[4])), nowMs);
+  const innerMtu = () => tunnels.at(name)?.innerMtu;
+  pass(400);
+  news();
+  return { ...made, world, deliver, pass, claim, innerMtu, now: () => nowMs };
+}
+
+test('Tunnels believes no message that quotes no question while longer packets pass', () => {
+  const { claim, pass, innerMtu, news, sent, tunnels, now } = claimStage();
+  for (let n = 0; n < 50; n++) {
+    for (const mtu of [576, 68, 1400, 1499, 0]) claim(mtu);
+    pass(100);
+    assert.equal(innerMtu(), 1480);
+  }
+  assert.equal(news(), false);
+  pass(1000);
+  for (let n = 0; n < 1000; n++) claim(576);
+  assert.equal(sent.length, 1, 'a thousand of them cost one question');
+  assert.equal(sent[0].length, 14 + 577, 'that is just too long');
+  // An answer to that is none to a claim of more.
+  const early = answer(sent[0], 34, VIP);
+  claim(1400);
+  tunnels.received(early, now());
+  sent.length = 0;
+  tunnels.tick(now() + 300);
+  assert.deepEqual(
+    sent.map(({ length }) => length),
+    [14 + 56, 14 + 1401],
+  );
+});
+
+test('Tunnels believes a path that has become narrow at once if its router quotes, else within two seconds', () => {
+  for (const quotes of [true, false]) {
+    const { world, claim, deliver, pass, innerMtu, news, now } = claimStage();
+    Object.assign(world, { passes: 1400, quotes });
+    claim(1400);
+    deliver(now());
+    assert.equal(innerMtu(), quotes ? 1380 : 1480);
+    pass(1500);
+    assert.equal(innerMtu(), 1380);
+    assert.equal(news(), true);
+    claim(1300);
+    pass(2000);
+    assert.equal(innerMtu(), 1380, 'and what is narrower still is put to the test again');
+  }
+});
+
+test('Tunnels believes nothing of a server that does not answer', () => {
+  const { world, claim, pass, innerMtu } = claimStage();
+  claim(576);
+  world.passes = 0;
+  pass(3000);
+  claim(576);
+  pass(3000);
+  assert.equal(innerMtu(), undefined);
+  world.passes = 1500;
+  pass(1000);
+  assert.equal(innerMtu(), 1480);
 });
 
 test('aim asks for another VIP, and what is known stays until that has not answered', () => {

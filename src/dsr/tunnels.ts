@@ -6,6 +6,13 @@
  * no use to clients, though it answered a connection to its own address. The way there is the kernel's (`route`); what
  * fits is the least of interface, route, and what routers have said ("too big" about packets of ours).
  *
+ * Anybody who knows two addresses can write such a message. One that quotes a question of ours, with the token in it, is
+ * believed. Any other is a claim, which is put to the test by a question that is too long if it is true:
+ *
+ *   "too big", quotes no question ─► claim ──► a long question ─┬─ answered ───────────────────► it was a lie
+ *                                                  ▲      │     └─ "too big" that quotes it ───► believed as that says
+ *                                                  └──────┘ silence, though the short ones are answered: after three, believed
+ *
  * Pure: frames, times and routes come in, frames go out through `send`.
  */
 import { formatIp, type IpWords, isV4 } from '../core/address.js';
@@ -13,12 +20,12 @@ import { isSameAddress } from '../core/vip.js';
 import { get16, get32 } from '../frame/byte-order.js';
 import { ETHER_TYPE, EthernetView, ethernet } from '../frame/ethernet.js';
 import { FRAGMENTATION_NEEDED, ICMP, ICMP_BYTES, ICMP_TYPE, ICMPV6_TYPE, icmp, icmpv6 } from '../frame/icmp.js';
-import { ipv4 } from '../frame/ipv4.js';
-import { ipv6 } from '../frame/ipv6.js';
+import { IPV4_BYTES, ipv4 } from '../frame/ipv4.js';
+import { IPV6_BYTES, ipv6 } from '../frame/ipv6.js';
 import { PacketView, REST } from '../frame/packet-view.js';
 import { PROTOCOL } from '../frame/protocol.js';
 import { MIN_MTU_V6 } from '../frame/too-big.js';
-import { ENCAP, type Encap, GUE_PORT, tunnelBytes, tunnelled } from '../frame/tunnel.js';
+import { ENCAP, type Encap, GUE_PORT, packetBytes, tunnelBytes, tunnelled } from '../frame/tunnel.js';
 import { MAX_EXTENSIONS } from './layout.js';
 import { addressName } from './neighbours.js';
 import { type Probed, ProbeSchedule } from './probe-schedule.js';
@@ -58,6 +65,16 @@ interface Entry extends Probed {
   /** What a router has said, and when that is forgotten. */
   pathMtu: number;
   pathMtuUntilMs: number;
+  claim: Claim | undefined;
+}
+
+/** A path MTU that may be a lie. */
+interface Claim {
+  readonly pathMtu: number;
+  /** Of an outer packet that does not pass if it is true. */
+  readonly tooLong: number;
+  /** Long questions that have had no answer while short ones had. */
+  unanswered: number;
 }
 
 /** Between two looks at routes, which change by hand or by routing daemons. */
@@ -69,6 +86,9 @@ const MIN_MTU_V4 = 576;
 /** For routers that name none, as before RFC 1191. */
 const UNNAMED_MTU = 1280;
 const MARK_BYTES = 8;
+/** Behind the mark of a long question: the bytes of its outer packet. */
+const LONG_MARK_BYTES = MARK_BYTES + 4;
+const LONG_UNANSWERED = 3;
 
 export class Tunnels {
   readonly #options: TunnelOptions;
@@ -77,9 +97,11 @@ export class Tunnels {
   readonly #link = new EthernetView();
   readonly #packet = new PacketView();
   readonly #quoted = new PacketView();
+  readonly #inner = new PacketView();
   #nextNumber = 0;
   #nextRoutesMs = 0;
   #interfaceMtu = 0;
+  #nowMs = 0;
 
   constructor(options: TunnelOptions) {
     this.#options = options;
@@ -95,7 +117,8 @@ export class Tunnels {
     if (this.#schedule.size === 0) this.#interfaceMtu = this.#options.interfaceMtu();
     const number = this.#nextNumber++;
     const way = this.#options.way(server.address);
-    const entry = { name, server, number, way, pathMtu: 0, pathMtuUntilMs: 0, isAlive: false, nextMs: 0, asked: 0 };
+    const path = { pathMtu: 0, pathMtuUntilMs: 0, claim: undefined };
+    const entry: Entry = { name, server, number, way, ...path, isAlive: false, nextMs: 0, asked: 0 };
     this.#schedule.add(name, entry);
     this.#numbered.set(number, entry);
   }
@@ -164,6 +187,7 @@ export class Tunnels {
   /** Asks those whose time has come, gives up those that have not answered, and looks at routes. */
   tick(nowMs: number): void {
     if (this.#schedule.size === 0) return;
+    this.#nowMs = nowMs;
     if (nowMs >= this.#nextRoutesMs) this.#lookAtRoutes(nowMs);
     this.#forgetPaths(nowMs);
     this.#schedule.tick(nowMs);
@@ -174,7 +198,8 @@ export class Tunnels {
     const packet = this.#packet;
     if (!this.#link.read(frame, frame.length)) return;
     if (!packet.readHeader(frame, this.#link.etherType, this.#link.payloadAt, frame.length)) return;
-    if (packet.readRest(frame, frame.length, false, MAX_EXTENSIONS) !== REST.whole || packet.isFragment) return;
+    // What counts stands at the beginning: of a long answer the rest may be cut off, or be in another fragment.
+    if (packet.readRest(frame, frame.length, true, MAX_EXTENSIONS) !== REST.whole || !packet.isFirstFragment) return;
     const isV4Packet = packet.family === 4;
     if (packet.protocol !== (isV4Packet ? PROTOCOL.icmp : PROTOCOL.icmpv6)) return;
     if (packet.payloadEnd - packet.payloadAt < ICMP_BYTES + MARK_BYTES) return;
@@ -213,30 +238,50 @@ export class Tunnels {
   }
 
   #ask(entry: Entry): void {
+    const isAnswered = entry.asked === 0;
+    entry.asked += 1;
+    this.#send(entry, 0);
+    const { claim } = entry;
+    if (!claim) return;
+    // Of one that does not answer at all there is nothing to be learnt.
+    if (!entry.isAlive) entry.claim = undefined;
+    else if (isAnswered && ++claim.unanswered >= LONG_UNANSWERED) this.#believe(entry, claim.pathMtu, this.#nowMs);
+    else this.#send(entry, claim.tooLong);
+  }
+
+  /** An echo request in the tunnel; `outerBytes` of the whole packet, 0 for as few as do. */
+  #send({ server, way, number, asked }: Entry, outerBytes: number): void {
     const { token, macOf, source, send } = this.#options;
-    const { address, encap, vip } = entry.server;
-    const nextMac = typeof entry.way === 'string' ? undefined : macOf(entry.way.nextHop);
+    const { address, encap, vip } = server;
+    const nextMac = typeof way === 'string' ? undefined : macOf(way.nextHop);
     const outer = source(isV4(address) ? 4 : 6);
     const inner = source(isV4(vip) ? 4 : 6);
-    entry.asked += 1;
     if (!nextMac || !outer || !inner) return;
-    const mark = new Uint8Array(MARK_BYTES);
-    new DataView(mark.buffer).setUint32(0, token);
-    new DataView(mark.buffer).setUint32(4, entry.number);
-    const word = ((entry.number & 0xffff) << 16) | (entry.asked & 0xffff);
+    const headers = tunnelBytes(ENCAP[encap], isV4(address) ? 4 : 6) + (isV4(vip) ? IPV4_BYTES : IPV6_BYTES);
+    const mark = new Uint8Array(
+      outerBytes === 0 ? MARK_BYTES : Math.max(LONG_MARK_BYTES, outerBytes - headers - ICMP_BYTES),
+    );
+    const view = new DataView(mark.buffer);
+    view.setUint32(0, token);
+    view.setUint32(4, number);
+    if (outerBytes !== 0) view.setUint32(8, outerBytes);
+    const word = ((number & 0xffff) << 16) | (asked & 0xffff);
     const packet = isV4(vip)
       ? ipv4({ source: wire(inner), destination: wire(vip) }, icmp({ type: ICMP_TYPE.echoRequest, word }, mark))
       : ipv6({ source: wire(inner), destination: wire(vip) }, icmpv6({ type: ICMPV6_TYPE.echoRequest, word }, mark));
-    const tunnel = { encap, source: wire(outer), destination: wire(address), hash: entry.number };
+    const tunnel = { encap, source: wire(outer), destination: wire(address), hash: number };
     send(ethernet({ destination: nextMac, source: this.#options.mac() }, tunnelled(tunnel, packet)));
   }
 
   #answered(frame: Uint8Array): void {
-    const { family, sourceAt, payloadAt } = this.#packet;
+    const { at, family, sourceAt, payloadAt } = this.#packet;
     const markAt = payloadAt + ICMP_BYTES;
     if (get32(frame, markAt) !== (this.#options.token | 0)) return;
     const entry = this.#numbered.get(get32(frame, markAt + 4) >>> 0);
     if (!entry || !isSameAddress(wordsAt(frame, sourceAt, family), entry.server.vip)) return;
+    const end = Math.min(frame.length, at + packetBytes(frame, at, family));
+    const isLong = markAt + LONG_MARK_BYTES <= end;
+    if (isLong && entry.claim && get32(frame, markAt + MARK_BYTES) >= entry.claim.tooLong) entry.claim = undefined;
     entry.asked = 0;
     if (!this.#schedule.found(entry)) return;
     this.#options.changed(entry.name);
@@ -257,15 +302,50 @@ export class Tunnels {
     const told = family === 4 ? get16(frame, payloadAt + ICMP.word + 2) : get32(frame, payloadAt + ICMP.word) >>> 0;
     const pathMtu = Math.max(told === 0 ? UNNAMED_MTU : told, family === 4 ? MIN_MTU_V4 : MIN_MTU_V6);
     if (entry.pathMtu !== 0 && entry.pathMtu < pathMtu) return;
+    if (this.#quotesQuestion(frame, entry)) {
+      this.#believe(entry, pathMtu, nowMs);
+      return;
+    }
+    const outerMtu = this.#outerMtu(entry, entry.way.mtu);
+    if (!entry.isAlive || pathMtu >= outerMtu) return;
+    // Of several the widest, so that a lie beside a true one costs time only. The next question is asked in its turn.
+    const isFirst = entry.claim === undefined;
+    if (entry.claim && entry.claim.pathMtu >= pathMtu) return;
+    const tooLong = told === 0 ? outerMtu : pathMtu + 1;
+    entry.claim = { pathMtu, tooLong, unanswered: 0 };
+    if (isFirst) this.#send(entry, tooLong);
+  }
+
+  /** Whether the quote is of a question to it, which nobody knows who has not seen it. */
+  #quotesQuestion(frame: Uint8Array, { number, server }: Entry): boolean {
+    const { payloadAt, payloadEnd, family: outer } = this.#quoted;
+    const inner = this.#inner;
+    const isV4Vip = isV4(server.vip);
+    const at = payloadAt + tunnelBytes(ENCAP[server.encap], outer) - (outer === 4 ? IPV4_BYTES : IPV6_BYTES);
+    if (!inner.readHeader(frame, isV4Vip ? ETHER_TYPE.ipv4 : ETHER_TYPE.ipv6, at, payloadEnd)) return false;
+    if (inner.readRest(frame, payloadEnd, true, MAX_EXTENSIONS) !== REST.whole) return false;
+    const markAt = inner.payloadAt + ICMP_BYTES;
+    if (inner.protocol !== (isV4Vip ? PROTOCOL.icmp : PROTOCOL.icmpv6) || markAt + MARK_BYTES > payloadEnd)
+      return false;
+    return get32(frame, markAt) === (this.#options.token | 0) && get32(frame, markAt + 4) >>> 0 === number;
+  }
+
+  #believe(entry: Entry, pathMtu: number, nowMs: number): void {
+    entry.claim = undefined;
+    if (typeof entry.way === 'string') return;
     const before = this.#innerMtu(entry, entry.way.mtu);
     entry.pathMtu = pathMtu;
     entry.pathMtuUntilMs = nowMs + PATH_MTU_MS;
     if (this.#innerMtu(entry, entry.way.mtu) !== before) this.#options.changed(entry.name);
   }
 
-  #innerMtu({ server, pathMtu }: Entry, routeMtu: number | undefined): number {
-    const least = Math.min(this.#options.interfaceMtu(), routeMtu ?? 0xffff, pathMtu || 0xffff);
-    return Math.max(0, least - tunnelBytes(ENCAP[server.encap], isV4(server.address) ? 4 : 6));
+  #outerMtu({ pathMtu }: Entry, routeMtu: number | undefined): number {
+    return Math.min(this.#options.interfaceMtu(), routeMtu ?? 0xffff, pathMtu || 0xffff);
+  }
+
+  #innerMtu(entry: Entry, routeMtu: number | undefined): number {
+    const { encap, address } = entry.server;
+    return Math.max(0, this.#outerMtu(entry, routeMtu) - tunnelBytes(ENCAP[encap], isV4(address) ? 4 : 6));
   }
 }
 

@@ -7,9 +7,11 @@ import * as uapi from './uapi/packet.js';
 import { MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCKADDR_STORAGE_BYTES, SOL_SOCKET } from './uapi/socket.js';
 
 const FRAME_BYTES = 2048;
-/** In the socket's memory: frame, filter, address. */
+/** In the socket's memory: frame received, filter, address, frame to be sent, as long as any MTU allows. */
 const FILTER_AT = FRAME_BYTES;
 const ADDRESS_AT = 3072;
+const SEND_AT = 4096;
+const MEMORY_BYTES = SEND_AT + 65_536 + 4096;
 
 export interface PacketSocketOptions {
   readonly interfaceName: string;
@@ -34,7 +36,7 @@ export class PacketSocket {
     const type = uapi.SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK;
     // Protocol 0 receives nothing: the filter is to be there before the first frame.
     this.#fd = check(libc().socket(uapi.AF_PACKET, type, 0), 'open a packet socket on', interfaceName);
-    this.#memory = mapAnonymous(4096);
+    this.#memory = mapAnonymous(MEMORY_BYTES);
     this.#bytes = new Uint8Array(this.#memory.buffer);
     try {
       if (filter) this.#attach(filter);
@@ -55,10 +57,10 @@ export class PacketSocket {
     check(libc().bind(this.#fd, address, uapi.SOCKADDR_LL.bytes), 'bind a packet socket to', this.#interfaceName);
   }
 
-  /** Sends a frame as it is; false if the interface is down or its queue full, which passes. */
+  /** Sends a frame as it is; false if the interface is down or its queue full, which passes, or it is too long for it. */
   send(frame: Uint8Array): boolean {
-    this.#bytes.set(frame);
-    const sent = libc().send(this.#fd, this.#memory.address, frame.length, MSG_DONTWAIT);
+    this.#bytes.set(frame, SEND_AT);
+    const sent = libc().send(this.#fd, this.#memory.address + SEND_AT, frame.length, MSG_DONTWAIT);
     return sent === frame.length;
   }
 
