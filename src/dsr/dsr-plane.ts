@@ -43,6 +43,7 @@ import { farServers, type OwnAddress, requireServices, requireVip } from './requ
 import { listenVip, pagesFor, targetOf } from './services.js';
 import { hasTarpit, requireTarpitApart } from './tarpit-list.js';
 import type { Way } from './tunnels.js';
+import { VipClaims } from './vip-claims.js';
 
 /** Between two looks; a change of blacklists by command is not kept waiting for it. */
 const TURN_MS = 100;
@@ -89,22 +90,27 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const path = choosePath({ mode, pinDirectory, interfaceName, size, program: all, log, failed });
   let probes: Link | undefined;
   let groups: GroupMembership | undefined;
+  // Of a program the kernel lets an interface have one, of packet sockets any number.
+  const claims = path.mode === 'packet' ? new VipClaims(interfaceName) : undefined;
   try {
+    claims?.take(claimedBy(configuration, listen));
     probes = path.link ?? new LinkProbes(interfaceName);
     groups = new GroupMembership(interfaceName);
-    const plane = new DsrPlane(options, { path, probes, groups, size, slots, listen, mac });
+    const plane = new DsrPlane(options, { path, claims, probes, groups, size, slots, listen, mac });
     await plane.begin();
     return plane;
   } catch (error) {
     probes?.close();
     groups?.close();
     await path.close();
+    claims?.close();
     throw error;
   }
 }
 
 interface Parts {
   readonly path: Path;
+  readonly claims: VipClaims | undefined;
   readonly probes: Link;
   readonly groups: GroupMembership;
   readonly size: Dimensions;
@@ -124,6 +130,7 @@ export class DsrPlane implements DataPlane, FrameView {
   readonly logRings = [];
   readonly #options: DsrOptions;
   readonly #path: Path;
+  readonly #claims: VipClaims | undefined;
   readonly #probes: Link;
   readonly #groups: GroupMembership;
   readonly #size: Dimensions;
@@ -147,10 +154,11 @@ export class DsrPlane implements DataPlane, FrameView {
   /** Once there are tunnels. */
   #routes: Routes | undefined;
 
-  constructor(options: DsrOptions, { path, probes, groups, size, slots, listen, mac }: Parts) {
+  constructor(options: DsrOptions, { path, claims, probes, groups, size, slots, listen, mac }: Parts) {
     const { interfaceName, configuration } = options;
     this.#options = options;
     this.#path = path;
+    this.#claims = claims;
     this.#probes = probes;
     this.#groups = groups;
     this.#size = size;
@@ -249,15 +257,18 @@ export class DsrPlane implements DataPlane, FrameView {
     requireServices(configuration, listen, { interfaceName, own: foreignTo(configuration, interfaceName), checked });
     requireTarpitApart(configuration, listen);
     requireRoom(pagesFor(configuration, this.#slots), this.#size);
+    this.#claims?.take(claimedBy(configuration, listen));
     const before = this.#configuration;
     this.#configuration = configuration;
     try {
       this.#controller.configure(configuration, listen, monotonicMs());
     } catch (error) {
       this.#configuration = before;
+      this.#claims?.keep(claimedBy(before, this.#listen));
       throw error;
     }
     this.#listen = listen;
+    this.#claims?.keep(claimedBy(configuration, listen));
     const { dsrRole } = configuration.settings;
     if (dsrRole !== before.settings.dsrRole) this.#become(dsrRole);
     this.#groups.follow(this.#controller.services, configuration);
@@ -372,6 +383,7 @@ export class DsrPlane implements DataPlane, FrameView {
     this.#groups.close();
     this.#routes?.close();
     await this.#path.close();
+    this.#claims?.close();
   }
 
   /** `server 1 10.0.0.2 02:00:00:00:00:02`, without a number if it is in no row. */
@@ -528,6 +540,11 @@ function programOptions(services: readonly { readonly vip: Vip }[], configuratio
     prefixes,
     tarpit,
   };
+}
+
+/** LISTEN and those of `dsr_vip`. */
+function claimedBy({ vips }: Configuration, listen: Vip | undefined): readonly Vip[] {
+  return listen ? [listen, ...vips] : vips;
 }
 
 /** Room for twice as much: services may be added while we run. */

@@ -44,6 +44,36 @@ test('dsr_mode auto takes packet rings where it may not use XDP, and says why', 
   assert.deepEqual(await ask(client, `http://${VIP}/`, 3), ['www1', 'www1', 'www1']);
 });
 
+test("packet: a VIP is one pen's on an interface, from the start or later, until that pen ends or dies", {
+  skip,
+}, async (t) => {
+  const made = await dsrBed(t, 1, { mode: 'packet' });
+  const { addressOf, pen: start } = made;
+  const only = ['-O', 'dsr_if lan', '-O', 'dsr_mode packet'];
+  const first = await start({ options: ['-O', 'dsr_if lan'], listen: `${VIP}:80`, servers: [addressOf(0)] });
+  const { status, stderr } = await refused(t, made, [...only, VIP, addressOf(0)]);
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /^pen: cannot return directly for '10\.7\.0\.80': another pen has it on 'lan' in packet mode, [^\n]*\n$/,
+  );
+  const second = await start({ options: ['-O', 'dsr_if lan'], listen: '10.7.0.81:80', servers: [addressOf(0)] });
+  const service = (address: string) => `dsr_vip ${address}:443 server ${addressOf(0)}`;
+  const taken = (address: string) =>
+    new RegExp(`^error: .*cannot return directly for '${address}': another pen has it`);
+  assert.match(await second.ask(service(VIP)), taken(VIP));
+  assert.doesNotMatch(await second.ask('dsr'), new RegExp(`^vip ${VIP}:`, 'm'));
+  assert.doesNotMatch(await second.ask(service('10.7.0.82')), /error/);
+  assert.match(await first.ask(service('10.7.0.82')), taken('10.7.0.82'));
+  assert.match(await first.ask('listen 10.7.0.82:80'), taken('10.7.0.82'));
+  await second.ask('no dsr_vip 10.7.0.82:443');
+  assert.doesNotMatch(await first.ask(service('10.7.0.82')), /error/);
+  // Whatever kind of death.
+  first.signal('SIGKILL');
+  await within('its death', first.ended);
+  assert.doesNotMatch(await second.ask(service(VIP)), /error/);
+});
+
 test('a mode that is not to be had says so in one line', { skip }, async (t) => {
   const made = await dsrBed(t, 1);
   await bridged(made.balancer);
