@@ -1,14 +1,16 @@
 /**
  * `npm run bench:xdp`: what Direct Server Return costs a packet. By BPF_PROG_TEST_RUN what the XDP program takes, by
  * number of servers and of services; over a veth pair how many packets a second it sends on beside a program that only
- * swaps MAC addresses (`rate`), and packet rings beside Debian's pen (`packet`); what a tarpit costs (`tarpit`). Needs
- * root; runs in network namespaces of its own. Prints tables in Markdown; arguments choose some of them.
+ * swaps MAC addresses (`rate`), and packet rings beside Debian's pen (`packet`); what a tarpit costs (`tarpit`); how
+ * long many services take to start and to change (`start`). Needs root; runs in network namespaces of its own. Prints tables
+ * in Markdown; arguments choose some of them.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { assignCores, describeMachine } from './machine.js';
 import { byServers, byServices } from './xdp/nanoseconds.js';
 import { kernelRates } from './xdp/rate.js';
+import { startTimes } from './xdp/start.js';
 import { tarpitCost } from './xdp/tarpit.js';
 import { userSpaceRates } from './xdp/user-space.js';
 
@@ -19,6 +21,7 @@ const QUESTIONS = {
   rate: kernelRates,
   packet: userSpaceRates,
   tarpit: tarpitCost,
+  start: startTimes,
 };
 
 const names = process.argv.slice(2);

@@ -1,5 +1,6 @@
 /** A balancer as people start it, in the namespace of the veth bed, with all its threads on a core of its own. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT } from '../machine.js';
@@ -35,6 +36,18 @@ export function startInside(namespace, words) {
       for (const end = Date.now() + READY_MS; Date.now() < end && child.exitCode === null; await sleep(100))
         if ((await attempt()).rate > 0) return;
       throw new Error(`'${words.join(' ')}' answers nothing: ${said.trim()}`);
+    },
+    /**
+     * Returns when it has said so.
+     * @param {string} words
+     * @param {number} patienceMs
+     */
+    async says(words, patienceMs) {
+      const signal = AbortSignal.timeout(patienceMs);
+      while (!said.includes(words))
+        await once(child.stderr, 'data', { signal }).catch(() => {
+          throw new Error(`never said '${words}': ${said.trim()}`);
+        });
     },
     async stop() {
       child.kill();
