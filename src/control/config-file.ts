@@ -40,20 +40,19 @@ export class Script {
     return script;
   }
 
-  /** Adds one line of the command line or of a file, with what it includes. */
-  async addLine(text: string, where: string, origin: Origin, stack: readonly string[] = []): Promise<void> {
+  /** Adds one line of the command line or of a file, with what it includes; a promise only if it includes something. */
+  addLine(text: string, where: string, origin: Origin, stack: readonly string[] = []): Promise<void> | undefined {
     try {
       const parsed = parseLine(text, origin);
-      if (!parsed) return;
+      if (!parsed) return undefined;
       const { name, call } = parsed;
-      if (call.kind === 'include') {
-        await this.addFile(call.file, stack).catch((error: unknown) => {
-          throw named(name, error);
-        });
-      } else this.lines.push({ where, name, origin, call });
+      if (call.kind === 'include')
+        return this.addFile(call.file, stack).catch((error: unknown) => this.report(where, origin, named(name, error)));
+      this.lines.push({ where, name, origin, call });
     } catch (error) {
       this.report(where, origin, error);
     }
+    return undefined;
   }
 
   /** Adds a file; throws CommandError if it can't be read. `stack` holds the files that include it. */
@@ -66,10 +65,12 @@ export class Script {
     const text = await readBounded(path, file, MAX_BYTES - this.#bytes);
     this.#bytes += Buffer.byteLength(text);
     this.text += `${path}\n${text}\n`;
+    const inside = [...stack, path];
     let number = 0;
     for (const line of text.split('\n')) {
       number += 1;
-      await this.addLine(line, `${file}:${number}`, 'file', [...stack, path]);
+      const included = this.addLine(line, `${file}:${number}`, 'file', inside);
+      if (included) await included;
       if (this.problems.length >= MAX_PROBLEMS) return;
     }
   }

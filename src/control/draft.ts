@@ -9,9 +9,10 @@ import {
   type ServerSpec,
   type Settings,
 } from '../core/configuration.js';
-import { type VipSpec, vipName } from '../core/vip.js';
+import { type Vip, vipName } from '../core/vip.js';
 import type { EngineName } from '../engine/engine.js';
 import { defaultTlsSettings, type TlsSettings } from '../tls/settings.js';
+import { VipDraft } from './vip-draft.js';
 
 /** An address to listen on, as written and as understood. */
 export interface ListenAddress {
@@ -88,10 +89,11 @@ export class Draft {
   readonly drains = new Map<number, boolean>();
   #servers: ServerSpec[];
   /** By name, in the order in which they came; undefined until one is changed. */
-  #vips: Map<string, VipSpec> | undefined;
+  #vips: Map<string, VipDraft> | undefined;
   #acls: AclEntry[][];
   readonly #aclsOwned = new Set<number>();
   #serversChanged = false;
+  /** Whether any has come or gone. */
   #vipsChanged = false;
   readonly #was: Setup;
 
@@ -122,14 +124,17 @@ export class Draft {
     return this.#servers;
   }
 
-  /** A VIP by its name. */
-  vip(name: string): VipSpec | undefined {
+  /** A service of `dsr_vip` by its name, to be edited. */
+  vip(name: string): VipDraft | undefined {
     return this.#ownVips().get(name);
   }
 
-  setVip(spec: VipSpec): void {
-    this.#ownVips().set(vipName(spec), spec);
+  /** One that there has not been, without servers. */
+  addVip(name: string, vip: Vip): VipDraft {
+    const added = new VipDraft({ ...vip, roundRobin: undefined, servers: [] });
+    this.#ownVips().set(name, added);
     this.#vipsChanged = true;
+    return added;
   }
 
   removeVip(name: string): void {
@@ -178,7 +183,7 @@ export class Draft {
     const settings = Object.keys(this.settings) as (keyof Settings)[];
     return (
       this.#serversChanged ||
-      this.#vipsChanged ||
+      this.#areVipsChanged ||
       this.#aclsOwned.size > 0 ||
       this.blacklists.size > 0 ||
       this.drains.size > 0 ||
@@ -205,7 +210,9 @@ export class Draft {
         servers: this.#servers,
         emergency: this.emergency,
         abuse: this.abuse,
-        vips: this.#vips && this.#vipsChanged ? [...this.#vips.values()] : this.#was.configuration.vips,
+        vips: this.#areVipsChanged
+          ? Array.from(this.#ownVips().values(), ({ spec }) => spec)
+          : this.#was.configuration.vips,
         acls: this.#acls,
         // Loaded from files and added when it is published.
         tls: undefined,
@@ -223,8 +230,12 @@ export class Draft {
     };
   }
 
-  #ownVips(): Map<string, VipSpec> {
-    this.#vips ??= new Map(this.#was.configuration.vips.map((spec) => [vipName(spec), spec]));
+  get #areVipsChanged(): boolean {
+    return this.#vipsChanged || (this.#vips !== undefined && [...this.#vips.values()].some((vip) => vip.isChanged));
+  }
+
+  #ownVips(): Map<string, VipDraft> {
+    this.#vips ??= new Map(this.#was.configuration.vips.map((spec) => [vipName(spec), new VipDraft(spec)]));
     return this.#vips;
   }
 

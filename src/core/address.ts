@@ -32,12 +32,19 @@ export interface ServerText {
 
 const V4_PREFIX = 0xffff;
 const MAX_NUMBER = 2 ** 31 - 1;
+const ZERO = 48;
+const DOT = 46;
 
 export const ANY_V4: IpWords = [0, 0, V4_PREFIX, 0];
 export const ANY_V6: IpWords = [0, 0, 0, 0];
 
 export function isV4(words: ArrayLike<number>): boolean {
   return words[2] === V4_PREFIX && words[1] === 0 && words[0] === 0;
+}
+
+/** The same for the same address and for no other, as keys of a Map; a number where that is enough. */
+export function addressKey(words: IpWords): number | string {
+  return isV4(words) ? words[3] : `${words[0]} ${words[1]} ${words[2]} ${words[3]}`;
 }
 
 /** Dotted IPv4 or IPv6 (RFC 4291 2.2, no zone); undefined if it is neither. */
@@ -117,13 +124,28 @@ export function parseServer(text: string): ServerText | string {
   return port ? { host, port, ...numbers } : { host, ...numbers };
 }
 
+/** By index: tens of thousands are read at the start. */
 function parseV4(text: string): number | undefined {
-  // Like inet_pton, no leading zeros: 010 is eight to some programs and ten to others.
-  const match = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/.exec(text);
-  if (!match) return undefined;
-  const bytes = match.slice(1).map(Number);
-  if (bytes.some((byte) => byte > 255)) return undefined;
-  return (bytes[0] << 24) | (bytes[1] << 16) | (bytes[2] << 8) | bytes[3];
+  let word = 0;
+  let at = 0;
+  for (let part = 0; part < 4; part++) {
+    if (part > 0 && text.charCodeAt(at++) !== DOT) return undefined;
+    const first = at;
+    let byte = 0;
+    for (let digit = digitAt(text, at); digit >= 0 && byte <= 255; digit = digitAt(text, ++at))
+      byte = byte * 10 + digit;
+    // Like inet_pton, no leading zeros: 010 is eight to some programs and ten to others.
+    const hasLeadingZero = at > first + 1 && text.charCodeAt(first) === ZERO;
+    if (at === first || byte > 255 || hasLeadingZero) return undefined;
+    word = (word << 8) | byte;
+  }
+  return at === text.length ? word : undefined;
+}
+
+/** -1 if there is no digit. */
+function digitAt(text: string, at: number): number {
+  const digit = text.charCodeAt(at) - ZERO;
+  return digit >= 0 && digit <= 9 ? digit : -1;
 }
 
 /** The 16-bit groups between colons; only the last one of the address may be a dotted IPv4 address. */

@@ -29,6 +29,8 @@ export interface VipSpec extends Vip {
 export const MAX_VIPS = 4095;
 
 const V4_BITS = 96;
+/** What an IPv4 address or prefix looks like. */
+const DOTTED = /^\d+\.[\d.]+(?:\/\d*)?$/;
 export const ADDRESS_BITS = 128;
 
 export interface VipText {
@@ -40,20 +42,31 @@ export interface VipText {
 
 /** `ADDRESS[/BITS][:PORT]`, IPv6 in brackets where a port follows; a string says what is wrong. */
 export function parseVip(text: string): VipText | string {
-  const bracketed = /^\[([^\]]*)\](?::(.*))?$/s.exec(text);
-  const dotted = /^(\d+\.[\d.]+(?:\/\d*)?)(?::(.*))?$/s.exec(text);
-  const [, host = text, port] = bracketed ?? dotted ?? [];
-  const [, ip = host, length] = /^(.*)\/(.*)$/s.exec(host) ?? [];
-  const address = parseIp(ip);
+  const { host, port } = withoutPort(text);
+  const slash = host.lastIndexOf('/');
+  const length = slash < 0 ? undefined : host.slice(slash + 1);
+  const address = parseIp(slash < 0 ? host : host.slice(0, slash));
   if (!address || port === '') return 'no address (write IP, IP/BITS, IP:PORT or [IPV6/BITS]:PORT)';
   const most = isV4(address) ? ADDRESS_BITS - V4_BITS : ADDRESS_BITS;
   if (length !== undefined && !(/^\d{1,3}$/.test(length) && Number(length) <= most))
     return `a prefix of it has 0 to ${most} bits, not '${length}'`;
-  const bits = ADDRESS_BITS - most + (length === undefined ? most : Number(length));
+  if (length === undefined) return { address, bits: ADDRESS_BITS, port };
+  const bits = ADDRESS_BITS - most + Number(length);
   const first = masked(address, bits);
   if (!isSameAddress(first, address))
     return `it has bits beyond its prefix (write ${formatIp(first)}/${length}, or the address alone)`;
   return { address, bits, port };
+}
+
+function withoutPort(text: string): { host: string; port: string | undefined } {
+  if (text.startsWith('[')) {
+    const [, host = text, port] = /^\[([^\]]*)\](?::(.*))?$/s.exec(text) ?? [];
+    return { host, port };
+  }
+  const colon = text.indexOf(':');
+  // Without brackets a port follows dots only: an IPv6 address has colons of its own.
+  const hasPort = colon >= 0 && DOTTED.test(text.slice(0, colon));
+  return hasPort ? { host: text.slice(0, colon), port: text.slice(colon + 1) } : { host: text, port: undefined };
 }
 
 /** The address with all bits after the first `bits` zero. */

@@ -1,16 +1,7 @@
 /** Services of direct server return besides LISTEN: `dsr_vip` makes one, gives it servers and says how they are chosen. */
-import { formatIp, type IpWords } from '../../core/address.js';
+import { formatIp, type IpWords, parseIp } from '../../core/address.js';
 import type { Encap } from '../../core/configuration.js';
-import {
-  isSameAddress,
-  MAX_VIPS,
-  parseVip,
-  type Vip,
-  type VipServer,
-  type VipSpec,
-  type VipText,
-  vipName,
-} from '../../core/vip.js';
+import { MAX_VIPS, parseVip, type Vip, type VipSpec, type VipText, vipName } from '../../core/vip.js';
 import { type Argument, choice, MAX_INT, type Origin, optional, parseInteger, takeWord } from '../argument.js';
 import { type Command, setting } from '../command.js';
 import { CommandError, quoted } from '../errors.js';
@@ -37,10 +28,13 @@ const vipWords: Argument<VipWords> = {
 };
 
 interface ServerWords {
-  readonly host: string;
+  /** An address, or a name that is looked up later. */
+  readonly host: IpWords | string;
   readonly weight: number | undefined;
   readonly encap: Encap | undefined;
 }
+
+const encapName = choice(['ipip', 'gue', 'none'] as const);
 
 interface VipChanges {
   readonly roundRobin: boolean | undefined;
@@ -83,12 +77,10 @@ export const vipCommands: readonly Command[] = [
       if (before && roundRobin === undefined && servers.length === 0)
         throw new CommandError(`${quoted(name)} is there already (give it servers: dsr_vip ${name} server IP)`);
       if (!before && draft.vipCount >= MAX_VIPS) throw new CommandError(`${MAX_VIPS} are the most`);
-      const was: VipSpec = before ?? { ...vip, roundRobin: undefined, servers: [] };
-      draft.setVip({
-        ...was,
-        roundRobin: roundRobin ?? was.roundRobin,
-        servers: servers.length === 0 ? was.servers : await withServers(was.servers, servers),
-      });
+      const service = before ?? draft.addVip(name, vip);
+      if (roundRobin !== undefined) service.choose(roundRobin);
+      for (const { host, ...changes } of servers)
+        service.setServer(typeof host === 'string' ? await resolveHost(host) : host, changes);
       return undefined;
     },
   }),
@@ -104,19 +96,16 @@ export const vipCommands: readonly Command[] = [
         return undefined;
       }
       const name = vipName(await resolveVip(words));
-      const spec = draft.vip(name);
-      if (!spec) throw new CommandError(`there is no ${quoted(name)}`);
+      const service = draft.vip(name);
+      if (!service) throw new CommandError(`there is no ${quoted(name)}`);
       if (hosts.length === 0) {
         draft.removeVip(name);
         return undefined;
       }
       const gone = await Promise.all(hosts.map(resolveHost));
-      const [unknown] = gone.filter(
-        (address) => !spec.servers.some((server) => isSameAddress(server.address, address)),
-      );
+      const unknown = gone.find((address) => !service.has(address));
       if (unknown) throw new CommandError(`${quoted(formatIp(unknown))} is no server of ${quoted(name)}`);
-      const servers = spec.servers.filter(({ address }) => !gone.some((one) => isSameAddress(one, address)));
-      draft.setVip({ ...spec, servers });
+      for (const address of gone) service.removeServer(address);
       return undefined;
     },
   }),
@@ -147,26 +136,11 @@ function takeServer(words: Words, origin: Origin): ServerWords {
   for (let key = words.peek(); key === 'weight' || key === 'encap'; key = words.peek()) {
     words.next();
     if (key === 'weight') weight = parseInteger(words.next(), 0, MAX_INT);
-    else encap = choice(['ipip', 'gue', 'none'] as const).take(words, origin);
+    else encap = encapName.take(words, origin);
   }
-  return { host, weight, encap };
+  return { host: parseIp(host) ?? host, weight, encap };
 }
 
 async function resolveVip({ address, bits, port, protocol }: VipWords): Promise<Vip> {
   return { address, bits, protocol, port: port === undefined ? 0 : await resolvePort(port) };
-}
-
-/** Those of before, changed, and behind them those that are new; what is not given stays. */
-async function withServers(before: readonly VipServer[], given: readonly ServerWords[]): Promise<VipServer[]> {
-  const servers = [...before];
-  const placeOf = (address: IpWords) => servers.findIndex((server) => isSameAddress(server.address, address));
-  for (const { host, weight, encap } of given) {
-    const address = await resolveHost(host);
-    const place = placeOf(address);
-    const was = servers[place] ?? { address, weight: 1, encap: 'none' };
-    const server = { address, weight: weight ?? was.weight, encap: encap ?? was.encap };
-    if (place < 0) servers.push(server);
-    else servers[place] = server;
-  }
-  return servers;
 }
