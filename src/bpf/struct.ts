@@ -31,6 +31,8 @@ export interface Padding extends Codec<undefined> {
   readonly isPadding: true;
 }
 
+const FEW_BYTES = 32;
+
 type Members = Readonly<Record<string, Codec<unknown>>>;
 
 /** What a codec's values are. */
@@ -72,7 +74,9 @@ export function bytes(count: number, align = 1): Codec<Uint8Array> {
     isBigEndian: true,
     encode(view, offset, value) {
       if (value.length !== count) throw new RangeError(`${value.length} bytes where ${count} belong`);
-      new Uint8Array(view.buffer, view.byteOffset + offset, count).set(value);
+      // An array over a few bytes costs more than to write them.
+      if (count > FEW_BYTES) new Uint8Array(view.buffer, view.byteOffset + offset, count).set(value);
+      else for (let i = 0; i < count; i++) view.setUint8(offset + i, value[i]);
     },
     decode: (view, offset) => new Uint8Array(view.buffer, view.byteOffset + offset, count).slice(),
   };
@@ -85,7 +89,9 @@ export function padding(count: number): Padding {
     align: 1,
     isBigEndian: false,
     isPadding: true,
-    encode: (view, offset) => new Uint8Array(view.buffer, view.byteOffset + offset, count).fill(0),
+    encode(view, offset) {
+      for (let i = 0; i < count; i++) view.setUint8(offset + i, 0);
+    },
     decode: () => undefined,
   };
 }
