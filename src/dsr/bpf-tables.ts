@@ -22,7 +22,7 @@ import { PageRanges } from './page-ranges.js';
 import type { VipMaps } from './program/known-vips.js';
 import { serviceValueOf } from './record.js';
 import type { StructMemory } from './struct-memory.js';
-import type { ControlTables, PathTables, Traffic } from './tables.js';
+import type { BatchTables, PathTables, Traffic } from './tables.js';
 
 type Bytes = Uint8Array;
 
@@ -75,7 +75,7 @@ interface WrittenTable {
 }
 
 /** Read as PathTables they are looked at, never changed: what `explain` decides leaves no trace. */
-export class BpfTables implements ControlTables, PathTables {
+export class BpfTables implements BatchTables, PathTables {
   readonly control = new Uint8Array(controlValue.bytes);
   readonly maps: DsrMaps;
   /** The Maglev tables by VIP, as they were written last, and where they begin. */
@@ -128,6 +128,10 @@ export class BpfTables implements ControlTables, PathTables {
 
   setReal(real: number, value: Bytes): void {
     this.maps.reals.set(index(real), value);
+  }
+
+  setReals(reals: readonly (readonly [real: number, value: Bytes])[]): void {
+    this.maps.reals.setMany(reals.map(([real, value]) => [index(real), value] as const));
   }
 
   /** Only pages that differ are written. Throws a SystemError (ENOSPC) if there is no room for the table. */

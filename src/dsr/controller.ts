@@ -7,6 +7,7 @@
 import type { AclEntry } from '../core/acl.js';
 import { type IpWords, isV4 } from '../core/address.js';
 import type { Configuration, DsrRole, ServerSpec } from '../core/configuration.js';
+import { MaglevCache } from '../core/selection/maglev-cache.js';
 import type { ServerState } from '../core/server-state.js';
 import { ADDRESS_BITS, isSameAddress, isSameService, MAX_VIPS, type Vip, type VipSpec, vipName } from '../core/vip.js';
 import { arpAnnouncement } from '../frame/arp.js';
@@ -19,16 +20,17 @@ import type { Inherited } from './pinned-path.js';
 import { type FarOptions, Reach, type Reached, type Target, targetName } from './reach.js';
 import { Reals, since } from './reals.js';
 import { addressBytes, controlValueOf, epochOf, generationOf, realOf } from './record.js';
-import { type Member, type MemberState, Service, type Standing } from './service.js';
+import { ServerNames } from './server-names.js';
+import { type Member, type MemberState, Service, type ServiceParts, type Standing } from './service.js';
 import { listenService, type ServiceSpec, targetOf, usesTunnels, vipService } from './services.js';
 import { SpareReal } from './spare-real.js';
-import type { ControlTables, Traffic } from './tables.js';
+import type { BatchTables, Traffic } from './tables.js';
 import { hasTarpit, tarpitEntries } from './tarpit-list.js';
 import { Tidings } from './tidings.js';
 import { Numbers, numbersIn, VipEntries } from './vips.js';
 
 export interface ControllerOptions {
-  readonly tables: ControlTables;
+  readonly tables: BatchTables;
   /** Size of the Maglev table of LISTEN. */
   readonly slots: number;
   /** Of the hash: the same on balancers that are to agree. */
@@ -68,6 +70,7 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #reach: Reach;
   readonly #reals: Reals;
+  readonly #parts: ServiceParts;
   readonly #vipEntries: VipEntries;
   readonly #numbers: Numbers;
   readonly #tidings: Tidings;
@@ -127,6 +130,7 @@ export class Controller {
     if (inherited) this.#epoch = epochOf(inherited.control);
     this.#inheritedVips = inherited ? numbersIn(inherited.vips, inherited.prefixes) : new Map();
     this.#reals = new Reals(tables, servers, inherited ? generationOf(inherited.control) : 0);
+    this.#parts = { tables, reals: this.#reals, names: new ServerNames(), maglev: new MaglevCache() };
     this.#numbers = new Numbers(0, this.#inheritedVips, MAX_VIPS + 1);
     this.#vipEntries = new VipEntries(tables);
     this.#tidings = new Tidings(options.interfaceName, options.log, (name) => this.#reach.hint(name));
@@ -187,6 +191,7 @@ export class Controller {
     this.#isSettled = false;
     this.#mayNeedTunnels = areUsed;
     this.#usesTunnels ||= areUsed;
+    this.#parts.names.clear();
     this.turn(nowMs);
     if (this.#isOpen && this.#hasTarpit !== hadTarpit) this.#options.vipsChanged();
   }
@@ -317,10 +322,10 @@ export class Controller {
   }
 
   #configureListen(vip: Vip | undefined): void {
-    const { tables, slots } = this.#options;
+    const { slots } = this.#options;
     if (!vip) return;
     if (this.#listen && vipName(vip) !== vipName(this.#listen.vip)) this.#announceAgain();
-    this.#listen ??= new Service(this.#number(vip), { tables, reals: this.#reals }, vip);
+    this.#listen ??= new Service(this.#number(vip), this.#parts, vip);
     this.#configureService(this.#listen, listenService(vip, slots, this.#configuration));
   }
 
@@ -332,8 +337,7 @@ export class Controller {
       before.spec = spec;
       return;
     }
-    const reals = this.#reals;
-    const service = before?.service ?? new Service(this.#number(spec), { tables: this.#options.tables, reals }, spec);
+    const service = before?.service ?? new Service(this.#number(spec), this.#parts, spec);
     if (!before) this.#announceAgain();
     this.#services.set(name, { service, spec });
     this.#configureService(service, vipService(spec, roundRobin));
@@ -359,10 +363,9 @@ export class Controller {
     if (!isSame && name !== undefined) this.#leave(name, spare);
     if (!target || spare.name === undefined) return;
     if (!isSame) this.#use(spare.name, target, spare);
-    const users = [...(this.#users.get(spare.name) ?? [])];
     // One VIP of all that it stands in for; the first.
     const [first] = this.services;
-    if (first && !users.some(vipOf)) this.#reach.aim(spare.name, first.vip.address);
+    if (first && !vipAmong(this.#users.get(spare.name) ?? [])) this.#reach.aim(spare.name, first.vip.address);
     if (!isSame) spare.write(this.#reach.of(spare.name));
   }
 
@@ -417,7 +420,7 @@ export class Controller {
 
   #use(name: string, target: Target, user: Service | SpareReal): void {
     const users = this.#users.get(name) ?? new Set();
-    const hasVip = [...users].some(vipOf);
+    const hasVip = vipAmong(users) !== undefined;
     this.#users.set(name, users.add(user));
     if (users.size > 1) {
       const vip = vipOf(user);
@@ -434,7 +437,7 @@ export class Controller {
     const users = this.#users.get(name);
     users?.delete(user);
     // Whoever is behind a tunnel is asked for a VIP that it still has.
-    const vip = users && [...users].map(vipOf).find((one) => one !== undefined);
+    const vip = users && vipAmong(users);
     if (vip) this.#reach.aim(name, vip);
     if (users?.size !== 0) return;
     this.#users.delete(name);
@@ -461,6 +464,7 @@ export class Controller {
       this.#dirty.delete(service);
       left -= service.refresh(standing);
     }
+    this.#parts.maglev.clear();
     if (this.#isSettled) return;
     this.#isSettled = true;
     for (const spare of Object.values(this.#spares)) spare.settle();
@@ -533,6 +537,15 @@ function serversIn({ reals }: Inherited) {
 
 function vipOf(user: Service | SpareReal): IpWords | undefined {
   return user instanceof Service ? user.vip.address : undefined;
+}
+
+/** The VIP of the first that has one: a server may be one of thousands of services. */
+function vipAmong(users: Iterable<Service | SpareReal>): IpWords | undefined {
+  for (const user of users) {
+    const vip = vipOf(user);
+    if (vip) return vip;
+  }
+  return undefined;
 }
 
 /** The entries of `acl` for the lists of clients and of the tarpit, by key. */

@@ -64,11 +64,8 @@ export class Reals {
 
   /** A number for a server of a VIP. Throws a DsrError if none is left. */
   take(vip: number, address: IpWords): NumberedReal {
-    const before = this.#adopted.get(`${vip} ${address}`);
-    if (before) {
-      this.#adopted.delete(`${vip} ${address}`);
-      return before;
-    }
+    const before = this.#adopted.size > 0 ? this.#claimed(`${vip} ${address}`) : undefined;
+    if (before) return before;
     const recycled = this.#free.pop();
     const real = recycled ?? this.#fresh() ?? this.#unclaimed();
     if (real === undefined) throw new DsrError(`cannot have more than ${MAX_REALS} servers with dsr_if`);
@@ -94,10 +91,13 @@ export class Reals {
 
   /** The generation of a server outside the tables, which has a number of its own. */
   generationOf(spare: number, address: IpWords): number {
-    const name = `spare ${spare} ${address}`;
+    return this.#claimed(`spare ${spare} ${address}`)?.generation ?? ++this.#generation;
+  }
+
+  #claimed(name: string): NumberedReal | undefined {
     const before = this.#adopted.get(name);
     this.#adopted.delete(name);
-    return before?.generation ?? ++this.#generation;
+    return before;
   }
 
   /** Takes the server out of the table and its number back. */

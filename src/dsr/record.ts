@@ -86,11 +86,11 @@ export interface Real {
   readonly tunnel?: RealTunnel | undefined;
 }
 
-export function realValueOf({ address, tunnel, ...real }: Real): Uint8Array {
+export function realValueOf({ mac, state, generation, vip, address, tunnel }: Real): Uint8Array {
   const encap = ENCAP[tunnel?.encap ?? 'none'];
   const outer = tunnel === undefined ? 0 : isMapped(address) ? 4 : 6;
   const innerMtu = tunnel?.innerMtu ?? 0;
-  return encoded(realValue, { ...real, innerMtu, encap, outer, address: addressBytes(address) });
+  return encoded(realValue, { mac, state, generation, innerMtu, encap, outer, address: addressBytes(address), vip });
 }
 
 /** The real of a value. */

@@ -5,15 +5,15 @@
  * The order matters, as frames meet the tables half written: a server is in `reals` before a slot names it, and is
  * taken out only when none does any more.
  */
-import { formatIp } from '../core/address.js';
-import { maglevTable } from '../core/selection/maglev.js';
+import type { MaglevCache } from '../core/selection/maglev-cache.js';
 import type { Vip } from '../core/vip.js';
 import { EMERGENCY_REAL, REAL_SERVES, REAL_TAKES_NEW } from './layout.js';
-import { type Reached, targetName } from './reach.js';
+import type { Reached } from './reach.js';
 import type { Reals } from './reals.js';
 import { realValueOf } from './record.js';
+import type { ServerNames } from './server-names.js';
 import type { MemberSpec, ServiceSpec } from './services.js';
-import type { ControlTables } from './tables.js';
+import type { BatchTables } from './tables.js';
 
 /** What else than the specification decides. */
 export interface Standing {
@@ -47,13 +47,23 @@ interface Written {
   readonly reached: Reached | undefined;
 }
 
+/** A member as it stands in the Maglev table. */
+type Standee = Pick<Member, 'title' | 'weight' | 'real'>;
+
+/** What all services write to and take from. */
+export interface ServiceParts {
+  readonly tables: BatchTables;
+  readonly reals: Reals;
+  readonly names: ServerNames;
+  readonly maglev: MaglevCache;
+}
+
 const UNREACHED: Reached = { mac: new Uint8Array(6), tunnel: undefined };
-const EMERGENCY = { title: 'emergency', weight: 1, real: EMERGENCY_REAL };
+const EMERGENCY: Standee = { title: 'emergency', weight: 1, real: EMERGENCY_REAL };
 
 export class Service {
   readonly index: number;
-  readonly #tables: ControlTables;
-  readonly #reals: Reals;
+  readonly #parts: ServiceParts;
   #spec: ServiceSpec;
   /** In order of title, so that balancers with the same servers agree. */
   #members: readonly Member[] = [];
@@ -61,19 +71,18 @@ export class Service {
   #table = new Uint16Array(0);
   /** Counted when first asked for. */
   #shares: ReadonlyMap<number, number> | undefined;
-  /** Who stands in it, as text. */
-  #inTable = '';
+  /** Who stands in it; undefined until there is one. */
+  #inTable: readonly Standee[] | undefined;
 
-  constructor(index: number, { tables, reals }: { readonly tables: ControlTables; readonly reals: Reals }, vip: Vip) {
+  constructor(index: number, parts: ServiceParts, vip: Vip) {
     this.index = index;
-    this.#tables = tables;
-    this.#reals = reals;
+    this.#parts = parts;
     this.#spec = { vip, hashesPorts: false, slots: 0, members: [] };
   }
 
   /** Whether there is a table for it. */
   get isReady(): boolean {
-    return this.#inTable !== '';
+    return this.#inTable !== undefined;
   }
 
   get vip(): Vip {
@@ -95,24 +104,24 @@ export class Service {
   /** Takes up other servers; `refresh` writes what comes of it. Throws a DsrError if there is no number for one. */
   configure(spec: ServiceSpec): void {
     this.#spec = spec;
+    const { reals, names } = this.#parts;
     const before = new Map(this.#members.map((member) => [keyOf(member), member]));
-    const members = titled(spec.members).map((member): Member => {
-      const { real, generation, name } = before.get(keyOf(member)) ?? {
-        ...this.#reals.take(this.index, member.address),
-        name: targetName(member),
-      };
-      return { ...member, name, real, generation };
+    const members = titled(spec.members, names).map(({ slot, address, weight, prio, encap, title }): Member => {
+      const was = before.size === 0 ? undefined : before.get(keyOf({ title, encap }));
+      const { real, generation } = was ?? reals.take(this.index, address);
+      const name = was?.name ?? names.name({ address, encap });
+      return { slot, address, weight, prio, encap, name, title, real, generation };
     });
     // Those that have gone before they were ever written; `refresh` sees to the others.
-    const kept = new Set(members.map(({ real }) => real));
-    for (const { real } of this.#members) if (!kept.has(real) && !this.#written.has(real)) this.#reals.drop(real);
+    const kept = new Set(before.size === 0 ? [] : members.map(({ real }) => real));
+    for (const { real } of this.#members) if (!kept.has(real) && !this.#written.has(real)) reals.drop(real);
     this.#members = members.sort((a, b) => (a.title < b.title ? -1 : 1));
   }
 
   /** How many numbers `configure` will take. */
   numbersFor(members: readonly MemberSpec[]): number {
     const here = new Set(this.#members.map(keyOf));
-    return titled(members).filter((member) => !here.has(keyOf(member))).length;
+    return titled(members, this.#parts.names).filter((member) => !here.has(keyOf(member))).length;
   }
 
   /**
@@ -120,7 +129,7 @@ export class Service {
    * The names that are no member's any more.
    */
   retain(members: readonly MemberSpec[]): Set<string> {
-    const wanted = new Set(titled(members).map(keyOf));
+    const wanted = new Set(titled(members, this.#parts.names).map(keyOf));
     const gone = this.#members.filter((member) => !wanted.has(keyOf(member)));
     for (const { real } of gone) this.#drop(real);
     this.#members = this.#members.filter((member) => wanted.has(keyOf(member)));
@@ -131,31 +140,26 @@ export class Service {
 
   /** Writes what has changed; how much work that was, in slots filled and servers looked at. */
   refresh(standing: Standing): number {
-    const states = this.#members.map((member) => this.stateOf(member, standing));
-    for (const [i, member] of this.#members.entries()) this.#write(member, states[i], standing, true);
+    const reached = this.#members.map(({ name }) => standing.reach(name));
+    const states = this.#members.map((member, i) => stateWhen(member, reached[i], standing));
+    this.#writeReals(states, reached, true);
     const inService = this.#inService(states, standing);
     const isLost = inService.length === 0 && standing.hasEmergency;
     const filled = this.#writeTable(isLost ? [EMERGENCY] : inService);
-    const kept = new Set<number>();
-    for (const [i, member] of this.#members.entries()) {
-      kept.add(member.real);
-      this.#write(member, states[i], standing, false);
-    }
-    for (const real of this.#written.keys()) if (!kept.has(real)) this.#drop(real);
+    this.#writeReals(states, reached, false);
+    this.#dropOthers();
     return filled + states.length;
   }
 
   /** Takes it all out of the tables; nobody is led here any more. */
   close(): void {
-    this.#tables.setSlots(this.index, new Uint16Array(0));
+    this.#parts.tables.setSlots(this.index, new Uint16Array(0));
     for (const real of new Set([...this.#written.keys(), ...this.#members.map((member) => member.real)]))
       this.#drop(real);
   }
 
-  stateOf({ slot, name, weight }: Member, standing: Standing): MemberState {
-    if (standing.reach(name) === undefined) return 'silent';
-    if (slot >= 0 && standing.isBlacklisted(slot)) return 'blacklisted';
-    return weight > 0 && !(slot >= 0 && standing.isDraining(slot)) ? 'in-service' : 'draining';
+  stateOf(member: Member, standing: Standing): MemberState {
+    return stateWhen(member, standing.reach(member.name), standing);
   }
 
   /** Slots by real. */
@@ -167,38 +171,54 @@ export class Service {
     return shares;
   }
 
-  /** Writes a record that has changed; in the first pass only if it takes nothing away. */
-  #write(member: Member, memberState: MemberState, standing: Standing, isFirst: boolean): void {
-    const { real, generation, address, name } = member;
-    const reached = standing.reach(name);
-    const state = reached === undefined ? 0 : REAL_SERVES | (memberState === 'in-service' ? REAL_TAKES_NEW : 0);
-    const before = this.#written.get(real);
-    if (before?.state === state && before.reached === reached) return;
-    // One that has never answered is as good as not there, and that is what the table says already.
-    if (state === 0 && (isFirst || !before)) return;
-    this.#tables.setReal(real, realValueOf({ ...(reached ?? UNREACHED), state, generation, vip: this.index, address }));
-    this.#written.set(real, { state, reached });
+  /** Writes the records that have changed; in the first pass only those that take nothing away. */
+  #writeReals(states: readonly MemberState[], reacheds: readonly (Reached | undefined)[], isFirst: boolean): void {
+    const records: [real: number, value: Uint8Array][] = [];
+    for (let i = 0; i < states.length; i++) {
+      const { real, generation, address } = this.#members[i];
+      const reached = reacheds[i];
+      const state = reached === undefined ? 0 : REAL_SERVES | (states[i] === 'in-service' ? REAL_TAKES_NEW : 0);
+      const before = this.#written.get(real);
+      if (before?.state === state && before.reached === reached) continue;
+      // One that has never answered is as good as not there, and that is what the table says already.
+      if (state === 0 && (isFirst || !before)) continue;
+      const { mac, tunnel } = reached ?? UNREACHED;
+      records.push([real, realValueOf({ mac, tunnel, state, generation, vip: this.index, address })]);
+      this.#written.set(real, { state, reached });
+    }
+    const { tables } = this.#parts;
+    if (tables.setReals && records.length > 1) tables.setReals(records);
+    else for (const [real, value] of records) tables.setReal(real, value);
+  }
+
+  /** Those that are no members any more. */
+  #dropOthers(): void {
+    if (this.#written.size === 0) return;
+    const kept = new Set(this.#members.map(({ real }) => real));
+    for (const real of this.#written.keys()) if (!kept.has(real)) this.#drop(real);
   }
 
   #drop(real: number): void {
-    this.#reals.drop(real);
+    this.#parts.reals.drop(real);
     this.#written.delete(real);
   }
 
   /** How many slots were filled: none if nothing has changed. */
-  #writeTable(members: readonly Pick<Member, 'title' | 'weight' | 'real'>[]): number {
+  #writeTable(members: readonly Standee[]): number {
     const { slots } = this.#spec;
-    const text = `${slots} ${members.map(({ title, weight, real }) => `${title} ${weight} ${real}`).join('\n')}`;
-    if (text === this.#inTable) return 0;
-    const places = maglevTable(
+    if (slots === this.#table.length && this.#inTable && isSame(members, this.#inTable)) return 0;
+    const { tables, maglev } = this.#parts;
+    const places = maglev.table(
       members.map(({ title, weight }) => ({ name: title, weight })),
       slots,
     );
-    const table = places.length === 0 ? new Uint16Array(slots) : places.map((place) => members[place].real);
-    this.#tables.setSlots(this.index, table);
+    const table = new Uint16Array(slots);
+    const reals = Uint16Array.from(members, ({ real }) => real);
+    for (let slot = 0; slot < places.length; slot++) table[slot] = reals[places[slot]];
+    tables.setSlots(this.index, table);
     this.#table = table;
     this.#shares = undefined;
-    this.#inTable = text;
+    this.#inTable = members;
     return slots;
   }
 
@@ -214,14 +234,34 @@ export class Service {
   }
 }
 
+function stateWhen(
+  { slot, weight }: Member,
+  reached: Reached | undefined,
+  { isBlacklisted, isDraining }: Standing,
+): MemberState {
+  if (reached === undefined) return 'silent';
+  if (slot >= 0 && isBlacklisted(slot)) return 'blacklisted';
+  return weight > 0 && !(slot >= 0 && isDraining(slot)) ? 'in-service' : 'draining';
+}
+
+function isSame(members: readonly Standee[], others: readonly Standee[]): boolean {
+  return (
+    members.length === others.length &&
+    members.every(({ title, weight, real }, i) => {
+      const other = others[i];
+      return title === other.title && weight === other.weight && real === other.real;
+    })
+  );
+}
+
 /** With what each is called: the address, and behind it a number where it is there more than once. */
-function titled(members: readonly MemberSpec[]): (MemberSpec & { readonly title: string })[] {
+function titled(members: readonly MemberSpec[], names: ServerNames): (MemberSpec & { readonly title: string })[] {
   const times = new Map<string, number>();
-  return members.map((member) => {
-    const text = formatIp(member.address);
+  return members.map(({ slot, address, weight, prio, encap }) => {
+    const text = names.title(address);
     const nth = (times.get(text) ?? 0) + 1;
     times.set(text, nth);
-    return { ...member, title: nth === 1 ? text : `${text} ${nth}` };
+    return { slot, address, weight, prio, encap, title: nth === 1 ? text : `${text} ${nth}` };
   });
 }
 

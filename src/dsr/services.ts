@@ -49,7 +49,7 @@ export function listenService(vip: Vip, slots: number, configuration: Configurat
 }
 
 export function vipService(spec: VipSpec, roundRobin: boolean): ServiceSpec {
-  const members = spec.servers.map((server) => ({ ...server, slot: -1, prio: 0 }));
+  const members = spec.servers.map(({ address, weight, encap }) => ({ slot: -1, address, weight, prio: 0, encap }));
   return { vip: spec, hashesPorts: spec.roundRobin ?? roundRobin, slots: slotsFor(members.length), members };
 }
 

@@ -57,3 +57,8 @@ export interface ControlTables {
   /** Flows remembered, which takes a walk over all of them. */
   countFlows(): Promise<number>;
 }
+
+/** Tables that may have a way to write many records in one go, which then costs less than one after the other. */
+export interface BatchTables extends ControlTables {
+  setReals?(reals: readonly (readonly [real: number, value: Uint8Array])[]): void;
+}
