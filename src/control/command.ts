@@ -49,8 +49,8 @@ export type Section =
 
 /** A parsed command, ready to be run. */
 export type Call =
-  | { readonly kind: 'setting'; run(context: SettingContext): Promise<Reply> }
-  | { readonly kind: 'action' | 'look'; run(context: ActionContext): Promise<Reply> }
+  | { readonly kind: 'setting'; run(context: SettingContext): Reply | Promise<Reply> }
+  | { readonly kind: 'action' | 'look'; run(context: ActionContext): Reply | Promise<Reply> }
   | { readonly kind: 'include'; readonly file: string };
 
 export interface Command {
@@ -77,14 +77,14 @@ export interface Definition<A extends readonly Argument<unknown>[], C> {
 export function setting<A extends readonly Argument<unknown>[]>(definition: Definition<A, SettingContext>): Command {
   return describe(definition, (values) => ({
     kind: 'setting',
-    run: async (context) => definition.run(context, ...values),
+    run: (context) => definition.run(context, ...values),
   }));
 }
 
 export function action<A extends readonly Argument<unknown>[]>(definition: Definition<A, ActionContext>): Command {
   return describe(definition, (values) => ({
     kind: definition.section === 'Looking' ? 'look' : 'action',
-    run: async (context: ActionContext) => definition.run(context, ...values),
+    run: (context: ActionContext) => definition.run(context, ...values),
   }));
 }
 

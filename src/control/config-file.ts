@@ -91,9 +91,10 @@ export class Script {
         continue;
       }
       try {
-        const reply = await call.run({ draft, service, origin });
+        const ran = call.run({ draft, service, origin });
+        const reply = ran instanceof Promise ? await ran : ran;
         // C Pen answers -O and the file on its output, but not the options that have a letter of their own.
-        if (origin === 'file' || /^-[Oo]\b/.test(where)) replies.push(reply ?? '');
+        if (reply !== undefined && (origin === 'file' || /^-[Oo]\b/.test(where))) replies.push(reply);
       } catch (error) {
         this.report(where, origin, named(name, error));
       }
@@ -113,7 +114,7 @@ export async function printReplies(replies: readonly ScriptReply[], print: (text
 }
 
 /** The reply of an action, which is an error line if it fails. */
-async function replyTo(name: string, run: () => Promise<Reply>): Promise<string> {
+async function replyTo(name: string, run: () => Reply | Promise<Reply>): Promise<string> {
   try {
     return (await run()) ?? '';
   } catch (error) {

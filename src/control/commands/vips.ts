@@ -1,7 +1,7 @@
 /** Services of direct server return besides LISTEN: `dsr_vip` makes one, gives it servers and says how they are chosen. */
 import { formatIp, type IpWords, parseIp } from '../../core/address.js';
 import type { Encap } from '../../core/configuration.js';
-import { MAX_VIPS, parseVip, type Vip, type VipSpec, type VipText, vipName } from '../../core/vip.js';
+import { MAX_VIPS, parseVip, type Vip, type VipSpec, vipName } from '../../core/vip.js';
 import { type Argument, choice, MAX_INT, type Origin, optional, parseInteger, takeWord } from '../argument.js';
 import { type Command, setting } from '../command.js';
 import { CommandError, quoted } from '../errors.js';
@@ -9,8 +9,8 @@ import { resolveHost, resolvePort } from '../resolve.js';
 import type { Words } from '../words.js';
 
 /** A VIP as written; its port may be a name, and names are looked up only when the command is run. */
-interface VipWords extends VipText {
-  readonly protocol: Vip['protocol'];
+interface VipWords extends Omit<Vip, 'port'> {
+  readonly port: number | string;
 }
 
 /** `ADDRESS[/BITS][:PORT] [tcp|udp]`; tcp unless it says so. */
@@ -20,10 +20,11 @@ const vipWords: Argument<VipWords> = {
     const text = takeWord(words, 'IP[/BITS][:PORT]');
     const vip = parseVip(text);
     if (typeof vip === 'string') throw new CommandError(`${quoted(text)}: ${vip}`);
+    const { address, bits, port = '0' } = vip;
     const word = words.peek();
-    if (word !== 'tcp' && word !== 'udp') return { ...vip, protocol: 'tcp' };
-    words.next();
-    return { ...vip, protocol: word };
+    const isGiven = word === 'tcp' || word === 'udp';
+    if (isGiven) words.next();
+    return { address, bits, port: /^\d{1,4}$/.test(port) ? Number(port) : port, protocol: isGiven ? word : 'tcp' };
   },
 };
 
@@ -47,7 +48,8 @@ const changes: Argument<VipChanges> = {
     const word = words.peek();
     const roundRobin = word === 'roundrobin' ? true : word === 'hash' ? false : undefined;
     if (roundRobin !== undefined) words.next();
-    const servers: ServerWords[] = [];
+    // Most lines have one server, and an array that is pushed to takes room for seventeen.
+    const servers = words.isEmpty ? [] : [takeServer(words, origin)];
     while (!words.isEmpty) servers.push(takeServer(words, origin));
     return { roundRobin, servers };
   },
@@ -71,7 +73,7 @@ export const vipCommands: readonly Command[] = [
     help: 'direct server return: a service besides LISTEN, or servers for it; without PORT every port, with BITS every address of the prefix',
     isNew: true,
     async run({ draft }, words, { roundRobin, servers }) {
-      const vip = await resolveVip(words);
+      const vip = isResolved(words) ? words : await resolveVip(words);
       const name = vipName(vip);
       const before = draft.vip(name);
       if (before && roundRobin === undefined && servers.length === 0)
@@ -79,8 +81,10 @@ export const vipCommands: readonly Command[] = [
       if (!before && draft.vipCount >= MAX_VIPS) throw new CommandError(`${MAX_VIPS} are the most`);
       const service = before ?? draft.addVip(name, vip);
       if (roundRobin !== undefined) service.choose(roundRobin);
-      for (const { host, ...changes } of servers)
-        service.setServer(typeof host === 'string' ? await resolveHost(host) : host, changes);
+      for (const server of servers) {
+        const { host } = server;
+        service.setServer(typeof host === 'string' ? await resolveHost(host) : host, server);
+      }
       return undefined;
     },
   }),
@@ -141,6 +145,10 @@ function takeServer(words: Words, origin: Origin): ServerWords {
   return { host: parseIp(host) ?? host, weight, encap };
 }
 
-async function resolveVip({ address, bits, port, protocol }: VipWords): Promise<Vip> {
-  return { address, bits, protocol, port: port === undefined ? 0 : await resolvePort(port) };
+function isResolved(words: VipWords): words is Vip {
+  return typeof words.port === 'number';
+}
+
+async function resolveVip(words: VipWords): Promise<Vip> {
+  return { ...words, port: await resolvePort(`${words.port}`) };
 }
