@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   ANY_V4,
   ANY_V6,
+  addressKey,
   formatEndpoint,
   formatIp,
   ipEndpoint,
@@ -152,4 +153,11 @@ test('parseServer says what is wrong when the text is', () => {
     assert.match(got, want, text);
     assert.doesNotMatch(got, /\.$/);
   }
+});
+
+test('`addressKey` is the same for the same address and for no other', () => {
+  const texts = ['0.0.0.0', '::', '10.0.0.1', '::10.0.0.1', '255.255.255.255', '::ffff:ffff', '1::', '0:1::', '::1'];
+  assert.equal(new Set(texts.map((text) => addressKey(ip(text)))).size, texts.length);
+  assert.equal(addressKey(ip('::ffff:10.0.0.1')), addressKey(ip('10.0.0.1')));
+  assert.equal(addressKey(ip('2001:db8:0::1')), addressKey(ip('2001:db8::1')));
 });

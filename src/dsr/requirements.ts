@@ -1,9 +1,16 @@
 /** What direct server return asks of a configuration; each failure is one line. */
-import { type Endpoint, formatEndpoint, formatIp, type IpEndpoint, type IpWords, parseIp } from '../core/address.js';
+import {
+  addressKey,
+  type Endpoint,
+  formatEndpoint,
+  formatIp,
+  type IpEndpoint,
+  type IpWords,
+  parseIp,
+} from '../core/address.js';
 import { byteSetting, type Configuration, type ServerSpec } from '../core/configuration.js';
 import { ADDRESS_BITS, covers, formatVipAddress, masked, type Vip, type VipSpec, vipName } from '../core/vip.js';
 import { DsrError } from './errors.js';
-import { addressName } from './neighbours.js';
 import { MAX_REALS } from './reals.js';
 import { addressOf } from './services.js';
 
@@ -53,10 +60,9 @@ export function requireServices(
   if (emergency) requireServer('emergency', emergency, listen, hosts);
   if (abuse) requireServer('abuse_server', abuse, listen, hosts);
   if (vips === checked) return;
-  for (const vip of vips) {
-    const name = `dsr_vip ${vipName(vip)}`;
-    for (const { address } of vip.servers) hosts.require(`${name}: server '${formatIp(address)}'`, address);
-  }
+  for (const vip of vips)
+    for (const { address } of vip.servers)
+      hosts.require(address, () => `dsr_vip ${vipName(vip)}: server '${formatIp(address)}'`);
 }
 
 /** Throws if it is what LISTEN is, or has an address of the balancer. */
@@ -88,23 +94,23 @@ function requireForeign(
 
 /** All VIPs, to ask for those that have an address. */
 class Hosts {
-  readonly #byBits = new Map<number, Map<string, Vip>>();
+  readonly #byBits = new Map<number, Map<number | string, Vip>>();
 
   constructor(vips: readonly Vip[]) {
     for (const vip of vips) {
-      const ofBits = this.#byBits.get(vip.bits) ?? new Map<string, Vip>();
-      this.#byBits.set(vip.bits, ofBits.set(addressName(vip.address), vip));
+      const ofBits = this.#byBits.get(vip.bits) ?? new Map<number | string, Vip>();
+      this.#byBits.set(vip.bits, ofBits.set(addressKey(vip.address), vip));
     }
   }
 
-  /** Throws a DsrError if the address of a server is a VIP's: frames to it would come back to us. */
-  require(text: string, address: IpWords): void {
+  /** Throws a DsrError if the address of a server is a VIP's: frames to it would come back to us. `who`: the server. */
+  require(address: IpWords, who: () => string): void {
     for (const [bits, vips] of this.#byBits) {
-      const vip = vips.get(addressName(bits === ADDRESS_BITS ? address : masked(address, bits)));
+      const vip = vips.get(addressKey(bits === ADDRESS_BITS ? address : masked(address, bits)));
       if (!vip) continue;
       const what =
         bits === ADDRESS_BITS ? 'it is the VIP' : `it is one of the VIP ${formatVipAddress({ ...vip, port: 0 })}`;
-      throw new DsrError(`${text}: ${what} (name servers by their own addresses)`);
+      throw new DsrError(`${who()}: ${what} (name servers by their own addresses)`);
     }
   }
 }
@@ -122,7 +128,7 @@ function requireServer(name: string, spec: ServerSpec, listen: Vip | undefined, 
     const own = listen.port === 0 ? 'has every port' : `has port ${listen.port}`;
     throw new DsrError(`${text}: its port must be the VIP's, which ${own} (dsr_if sends packets on unchanged)`);
   }
-  hosts.require(text, endpoint.address);
+  hosts.require(endpoint.address, () => text);
   if (max > 0 || hard > 0)
     throw new DsrError(`${text}: max and hard do not go with dsr_if (who sees one direction counts no connections)`);
   if (acl > 0) throw new DsrError(`${text}: a list of its own does not go with dsr_if (use client_acl)`);
@@ -135,14 +141,14 @@ export function farServers(
   own: readonly OwnAddress[],
 ): string[] {
   const networks = own.flatMap(networkOf);
-  const told = new Set<string>();
+  const seen = new Set<number | string>();
   const lines: string[] = [];
   const look = (address: IpWords, who: () => string) => {
+    const key = addressKey(address);
+    if (seen.has(key)) return;
+    seen.add(key);
     const ofFamily = networks.filter((network) => isMapped(network.address) === isMapped(address));
     if (ofFamily.length === 0 || ofFamily.some((network) => isIn(address, network))) return;
-    const name = addressName(address);
-    if (told.has(name)) return;
-    told.add(name);
     lines.push(
       `${who()} is in no network of '${interfaceName}': only what is on that link can be reached without encap`,
     );
