@@ -232,3 +232,22 @@ test('services: more than half of all servers that there can be are exchanged fo
   const asked = made.sent.filter((frame) => frame[28] === 0).map((frame) => (frame[40] << 8) | frame[41]);
   assert.equal(Math.min(...new Set(asked)), 25_001, 'who has gone is not asked any more');
 });
+
+test('services: tables are filled while the last servers are waited for, and VIPs are let in afterwards', () => {
+  const made = stage(withVips([]), { ...only, waits: true });
+  made.silent.add(3);
+  made.configure(withVips([vip('10.7.1.1:80', [1, 2, 3]), vip('10.7.1.2:80', [3])]));
+  const tablesOf = () => made.writes.filter((write) => write.startsWith('setSlots')).length;
+  assert.equal(tablesOf(), 0, 'there may be more answers at once');
+  made.pass(150);
+  assert.equal(tablesOf(), 2);
+  assert.equal(made.writes.includes('setVip '), false);
+  made.silent.delete(3);
+  made.pass(600);
+  assert.equal(tablesOf(), 4, 'an answer makes other tables');
+  assert.equal(made.controller.isComplete, true);
+  assert.equal(whereTo(made, ip('10.7.1.2')), 'passNotVip');
+  made.controller.open(made.now());
+  assert.equal(tablesOf(), 4);
+  assert.equal(serverOf(made, whereTo(made, ip('10.7.1.2'))), '10.7.0.3');
+});

@@ -33,10 +33,15 @@ export function configuration(
   return { ...emptyConfiguration, servers, settings: { ...emptyConfiguration.settings, ...settings }, ...rest };
 }
 
-/** Clients are let in after the first round of questions. `listen`: that of the server table. */
+/** Clients are let in after the first round of questions, unless it `waits`. `listen`: that of the server table. */
 export function stage(
   first: Configuration,
-  { listen, vips, ...more }: { listen?: Vip | undefined; vips?: number } & Partial<ControllerOptions> = {
+  {
+    listen,
+    vips,
+    waits = false,
+    ...more
+  }: { listen?: Vip | undefined; vips?: number; waits?: boolean } & Partial<ControllerOptions> = {
     listen: LISTEN,
   },
 ) {
@@ -126,7 +131,7 @@ export function stage(
     return work();
   };
   configure(first);
-  controller.open(nowMs);
+  if (!waits) controller.open(nowMs);
   work();
   const serviceOf = (index: number) => {
     const found = controller.services.find((service) => service.index === index);

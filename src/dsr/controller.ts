@@ -64,6 +64,12 @@ const ANNOUNCE_INTERVAL_MS = 2000;
 /** Slots filled and servers looked at in one turn: some 20 ms. A single table is made in one go. */
 const WORK_PER_TURN = 300_000;
 
+/**
+ * Before clients are let in, tables are filled once there has been no news of servers for so long: each answer makes another
+ * table. Then those who wait for the last servers need not wait for the tables as well.
+ */
+const QUIET_MS = 100;
+
 const SPARES = { emergency: EMERGENCY_REAL, abuse: ABUSE_REAL } as const;
 
 export class Controller {
@@ -110,6 +116,8 @@ export class Controller {
   /** What has been added to `servers` so far, by row. */
   readonly #counted = new Map<number, number>();
   #nowMs = 0;
+  /** When it was last heard of a server that it has come or gone, or that there is one. */
+  #newsMs = 0;
 
   constructor(options: ControllerOptions, configuration: Configuration) {
     const { tables, inherited, role } = options;
@@ -167,6 +175,7 @@ export class Controller {
     const before = this.#configuration;
     const had = this.#spares.emergency.isThere;
     this.#nowMs = nowMs;
+    this.#newsMs = nowMs;
     this.#configuration = configuration;
     const hadTarpit = this.#hasTarpit;
     this.#hasTarpit = hasTarpit(configuration);
@@ -212,7 +221,7 @@ export class Controller {
     if (role === 'master' && this.#isOpen) this.announce();
   }
 
-  /** Fills the tables, and lets clients in once they are: no sooner, as each answer of a server is another table. */
+  /** Lets clients in, once the tables are filled. */
   open(nowMs: number): void {
     this.#isOpen = true;
     this.#isSettled = false;
@@ -446,6 +455,7 @@ export class Controller {
   }
 
   #reachChanged(name: string): void {
+    this.#newsMs = this.#nowMs;
     const reached = this.#reach.of(name);
     this.#tidings.changed(name, reached !== undefined);
     for (const user of this.#users.get(name) ?? []) {
@@ -456,7 +466,7 @@ export class Controller {
 
   /** Brings tables up to date, a few in a turn; when all are, opens what is new and lets go of what nobody needs. */
   #work(): void {
-    if (!this.#isOpen) return;
+    if (!this.#isOpen && this.#nowMs < this.#newsMs + QUIET_MS) return;
     const standing = this.#standing;
     let left = WORK_PER_TURN;
     for (const service of this.#dirty) {
@@ -465,7 +475,7 @@ export class Controller {
       left -= service.refresh(standing);
     }
     this.#parts.maglev.clear();
-    if (this.#isSettled) return;
+    if (this.#isSettled || !this.#isOpen) return;
     this.#isSettled = true;
     for (const spare of Object.values(this.#spares)) spare.settle();
     // Last, as it opens the door.
