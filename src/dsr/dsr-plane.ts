@@ -87,7 +87,8 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const size = { ...defaultDimensions, pages: pagesToMake(pagesFor(configuration, slots)) };
   const all = { ipv4: true, ipv6: true, vlan: true, acl: true, tunnels: true, prefixes: true, tarpit: true };
   const { mode, pinDirectory, log, failed } = options;
-  const path = choosePath({ mode, pinDirectory, interfaceName, size, program: all, log, failed });
+  const random = () => randomInt(2 ** 32);
+  const path = choosePath({ mode, pinDirectory, interfaceName, size, program: all, random, log, failed });
   let probes: Link | undefined;
   let groups: GroupMembership | undefined;
   // Of a program the kernel lets an interface have one, of packet sockets any number.

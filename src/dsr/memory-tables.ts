@@ -51,11 +51,12 @@ export class MemoryTables implements PathTables, ControlTables {
   #answerWindow = -1;
   #answersUsed = 0;
 
-  static allocate(size: Dimensions): PathMemory {
+  /** `random` gives 32 bits, which clients must not be able to guess: they choose addresses and ports. */
+  static allocate(size: Dimensions, random?: () => number): PathMemory {
     const { flows, fragments } = mapLayouts(size);
     return {
-      flows: WordTable.allocate(flows),
-      fragments: WordTable.allocate(fragments),
+      flows: WordTable.allocate(flows, random),
+      fragments: WordTable.allocate(fragments, random),
       outcomes: new SharedArrayBuffer(OUTCOMES * 8),
       realTraffic: new SharedArrayBuffer(REALS * TRAFFIC * 8),
       vipTraffic: new SharedArrayBuffer(size.vips * TRAFFIC * 8),

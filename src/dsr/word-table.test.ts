@@ -40,7 +40,8 @@ test('WordTable without eviction is full when it is full', () => {
 test('WordTable agrees with a Map through 100,000 random calls', () => {
   const seed = Number(process.env.PEN_TEST_SEED ?? Date.now() % 2 ** 31);
   const next = randomNumbers(seed);
-  const table = new WordTable({ ...layout, maxEntries: 50 }, true);
+  const shape = { ...layout, maxEntries: 50 };
+  const table = new WordTable(shape, true, WordTable.allocate(shape, next));
   const model = new Map<number, number>();
   for (let i = 0; i < 100_000; i++) {
     const n = next() % 80;
@@ -64,4 +65,38 @@ test('WordTable agrees with a Map through 100,000 random calls', () => {
     }
     assert.equal(table.size, model.size);
   }
+});
+
+test('WordTable keeps its chains short for keys that a client chose against the hash of another table', () => {
+  const seed = Number(process.env.PEN_TEST_SEED ?? Date.now() % 2 ** 31);
+  const next = randomNumbers(seed);
+  const shape = { keyBytes: 16, valueBytes: 8, maxEntries: 4096 };
+  const [known, own] = [next, next].map((random) => new WordTable(shape, true, WordTable.allocate(shape, random)));
+  // What a search finds that knows the hash; and 64 keys a bucket under every seed of one that multiplies whole words.
+  const searched = Array.from({ length: 4096 * 64 }, () => Int32Array.from([next(), next(), 7, next()]));
+  const crowded = searched.filter((one) => known.bucketOf(one) === known.bucketOf(searched[0]));
+  const upperBits = Array.from({ length: 4096 }, (_, i) => {
+    const second = (i >>> 6) << 26;
+    return Int32Array.from([(i & 63) << 26, second ^ (second >>> 15), 7, 9]);
+  });
+  for (const keys of [crowded, upperBits]) {
+    const buckets = new Map<number, number>();
+    for (const one of keys) buckets.set(own.bucketOf(one), (buckets.get(own.bucketOf(one)) ?? 0) + 1);
+    // Two of n keys meet with a chance of 2^-12 here, so few buckets have more than one.
+    const meetings = [...buckets.values()].reduce((sum, n) => sum + (n * (n - 1)) / 2, 0);
+    const expected = (keys.length * (keys.length - 1)) / 2 / 4096;
+    assert.ok(
+      meetings < 20 * expected + 20,
+      `seed ${seed}: ${meetings} meetings of ${keys.length} keys, ${expected} expected`,
+    );
+  }
+});
+
+test('WordTable finds what another one over its memory has put', () => {
+  const memory = WordTable.allocate(layout, randomNumbers(1));
+  const table = new WordTable(layout, true, memory);
+  table.put(key(1), Int32Array.from([11, 0]));
+  const value = new Int32Array(2);
+  assert.equal(new WordTable(layout, true, memory).peek(key(1), value), true);
+  assert.equal(value[0], 11);
 });

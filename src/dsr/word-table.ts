@@ -2,10 +2,13 @@
  * A hash table of fixed keys and values of 32-bit words, in place of a BPF hash map: bounded, on typed arrays, and when it
  * is full the entry that was not asked for the longest goes, or the new one is refused. Hot path: nothing is allocated.
  *
+ * Clients choose keys: the hash is one of a family (multiply-shift: Dietzfelbinger, 1996), drawn by random numbers that
+ * lie in the memory, so any two keys meet in a bucket with a chance of 2^-17 at most, whoever chose them.
+ *
  * One thread writes. Over shared memory others may `peek`, and see what was there a moment ago, or nothing.
  */
 
-import { HASH_STEP } from './hash.js';
+import { hashEnd, hashWord } from './hash.js';
 
 /** No entry. */
 const NIL = -1;
@@ -38,18 +41,26 @@ export class WordTable {
   readonly #older: Int32Array;
   /** The size, where others see it. */
   readonly #size: Int32Array;
+  /** Of the hash: a number for each half of a word of the key, and one to begin with. */
+  readonly #factors: Int32Array;
+  /** That leaves of a hash the bits of a bucket's number. */
+  readonly #shift: number;
   #newest = NIL;
   #oldest = NIL;
   #free = NIL;
   #used = 0;
 
-  /** Memory for a table, to be shared. */
-  static allocate(shape: Shape): SharedArrayBuffer {
+  /** Memory for a table, to be shared. Where strangers choose keys, `random` gives 32 bits that they cannot guess. */
+  static allocate(shape: Shape, random = fixedNumbers()): SharedArrayBuffer {
     const { keyBytes, valueBytes, maxEntries } = shape;
+    const factors = factorsOf(shape);
     const memory = new SharedArrayBuffer(
-      (1 + bucketsOf(shape) + LINKS * maxEntries) * 4 + maxEntries * (keyBytes + valueBytes),
+      (1 + factors + bucketsOf(shape) + LINKS * maxEntries) * 4 + maxEntries * (keyBytes + valueBytes),
     );
-    new Int32Array(memory, 4, bucketsOf(shape)).fill(NIL);
+    new Int32Array(memory, 4, factors).forEach((_, i, all) => {
+      all[i] = random();
+    });
+    new Int32Array(memory, 4 + factors * 4, bucketsOf(shape)).fill(NIL);
     return memory;
   }
 
@@ -67,6 +78,8 @@ export class WordTable {
       return part;
     };
     this.#size = words(1);
+    this.#factors = words(factorsOf(shape));
+    this.#shift = 32 - Math.log2(bucketsOf(shape));
     this.#buckets = words(bucketsOf(shape));
     this.#next = words(maxEntries);
     this.#newer = words(maxEntries);
@@ -81,7 +94,7 @@ export class WordTable {
 
   /** The same as `find`, from any thread, and without a trace. */
   peek(key: Int32Array, value: Int32Array): boolean {
-    let entry = this.#buckets[this.#bucket(key)];
+    let entry = this.#buckets[this.bucketOf(key)];
     // An entry that changes its place meanwhile might lead round in a circle.
     for (let steps = 0; entry !== NIL && steps < MOST_STEPS; steps++) {
       if (this.#hasKey(entry, key)) {
@@ -95,7 +108,7 @@ export class WordTable {
 
   /** Copies the value of a key; false if it has none. */
   find(key: Int32Array, value: Int32Array): boolean {
-    const entry = this.#find(key, this.#bucket(key));
+    const entry = this.#find(key, this.bucketOf(key));
     if (entry === NIL) return false;
     this.#use(entry);
     this.#copyValue(entry, value);
@@ -104,7 +117,7 @@ export class WordTable {
 
   /** False if there is no room and nothing may go. */
   put(key: Int32Array, value: Int32Array): boolean {
-    const bucket = this.#bucket(key);
+    const bucket = this.bucketOf(key);
     let entry = this.#find(key, bucket);
     if (entry === NIL) {
       entry = this.#take();
@@ -122,7 +135,7 @@ export class WordTable {
   }
 
   delete(key: Int32Array): boolean {
-    const bucket = this.#bucket(key);
+    const bucket = this.bucketOf(key);
     const entry = this.#find(key, bucket);
     if (entry === NIL) return false;
     this.#remove(entry, bucket);
@@ -141,7 +154,7 @@ export class WordTable {
     if (!this.#evicts) return NIL;
     const entry = this.#oldest;
     for (let i = 0, at = entry * this.#keyWords; i < this.#keyWords; i++) this.#goes[i] = this.#keys[at + i];
-    this.#remove(entry, this.#bucket(this.#goes));
+    this.#remove(entry, this.bucketOf(this.#goes));
     return entry;
   }
 
@@ -173,15 +186,15 @@ export class WordTable {
     for (let i = 0; i < this.#valueWords; i++) value[i] = this.#values[at + i];
   }
 
-  #bucket(key: Int32Array): number {
-    let hash = 0;
-    for (let i = 0; i < this.#keyWords; i++) {
-      hash = Math.imul(hash ^ key[i], HASH_STEP);
-      hash ^= hash >>> 15;
+  /** For tests: where a key belongs. The uppermost bits: halves of words, not words, are multiplied, as products are cut to 32 bits. */
+  bucketOf(key: Int32Array): number {
+    let hash = this.#factors[0];
+    for (let i = 0, at = 1; i < this.#keyWords; i++, at += 2) {
+      const word = key[i];
+      hash += Math.imul(word & 0xffff, this.#factors[at]) + Math.imul(word >>> 16, this.#factors[at + 1]);
+      hash |= 0;
     }
-    // Murmur3's last step: buckets are taken by the lowest bits.
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-    return (hash ^ (hash >>> 13)) & (this.#buckets.length - 1);
+    return hash >>> this.#shift;
   }
 
   #use(entry: number): void {
@@ -208,6 +221,17 @@ export class WordTable {
   }
 }
 
+/** A power of two, at least two. */
 function bucketsOf({ maxEntries }: Shape): number {
-  return 2 ** Math.ceil(Math.log2(maxEntries));
+  return 2 ** Math.max(1, Math.ceil(Math.log2(maxEntries)));
+}
+
+/** The same for all: where nobody has a reason to choose keys that meet. */
+function fixedNumbers(): () => number {
+  let n = 0;
+  return () => hashEnd(hashWord(0, n++));
+}
+
+function factorsOf({ keyBytes }: Shape): number {
+  return 1 + (keyBytes >> 1);
 }

@@ -24,6 +24,8 @@ export interface RingPathOptions {
   readonly size: Dimensions;
   /** Why this mode, for the log. */
   readonly reason: string;
+  /** 32 bits that nobody can guess. */
+  random(): number;
   log(line: string): void;
   /** The thread has ended, which it must not. */
   failed(error: Error): void;
@@ -100,7 +102,7 @@ class RingPath implements Path {
     this.modeReason = reason;
     const link = open.kind === 'netmap' ? new WorkerLink((frame) => this.#post({ type: 'send', frame })) : undefined;
     this.link = link;
-    this.tables = new RingTables(size, (writes) => this.#post({ type: 'write', writes }));
+    this.tables = new RingTables(size, options.random, (writes) => this.#post({ type: 'write', writes }));
     const { memory } = this.tables;
     const workerData: RingStart = { open, wake: this.#wake.reads, size, memory, counts: this.#counts };
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'pen-ring' });

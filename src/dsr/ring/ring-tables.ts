@@ -27,9 +27,9 @@ export class RingTables implements ControlTables, PathTables {
   readonly #post: (writes: readonly Write[]) => void;
   #waiting: Write[] = [];
 
-  /** `post` hands writes to the thread, at the end of the turn in which they were made. */
-  constructor(size: Dimensions, post: (writes: readonly Write[]) => void) {
-    this.memory = MemoryTables.allocate(size);
+  /** `post` hands writes to the thread, at the end of the turn in which they were made; `random` gives 32 bits. */
+  constructor(size: Dimensions, random: () => number, post: (writes: readonly Write[]) => void) {
+    this.memory = MemoryTables.allocate(size, random);
     this.#copy = new MemoryTables(size, this.memory);
     this.#post = post;
   }
