@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { randomNumbers } from './fixtures/random.js';
 import { WordTable } from './word-table.js';
+import { fillRow, type WriterStart } from './word-table.suite.worker.js';
 
 const key = (n: number) => Int32Array.from([7, n]);
 const layout = { keyBytes: 8, valueBytes: 8, maxEntries: 4 };
@@ -99,4 +102,32 @@ test('WordTable finds what another one over its memory has put', () => {
   const value = new Int32Array(2);
   assert.equal(new WordTable(layout, true, memory).peek(key(1), value), true);
   assert.equal(value[0], 11);
+});
+
+test('WordTable.peek finds the value of its key or nothing, while another thread writes', async () => {
+  const seed = Number(process.env.PEN_TEST_SEED ?? Date.now() % 2 ** 31);
+  const shape = { keyBytes: 24, valueBytes: 16, maxEntries: 16 };
+  const keys = 40;
+  const memory = WordTable.allocate(shape, randomNumbers(seed));
+  const stop = new SharedArrayBuffer(4);
+  const workerData: WriterStart = { shape, memory, keys, seed, stop };
+  const worker = new Worker(new URL('./word-table.suite.worker.js', import.meta.url), { workerData });
+  const ended = once(worker, 'exit');
+  try {
+    await once(worker, 'message');
+    const table = new WordTable(shape, true, memory);
+    const [key, value, expected] = [new Int32Array(6), new Int32Array(4), new Int32Array(4)];
+    let found = 0;
+    for (let i = 0; i < 3_000_000; i++) {
+      if (!table.peek(fillRow(i % keys, key), value)) continue;
+      found++;
+      fillRow(i % keys, expected);
+      if (value.some((word, at) => word !== expected[at]))
+        assert.fail(`seed ${seed}: of ${i % keys} it found ${value}, not ${expected}`);
+    }
+    assert.ok(found > 0);
+  } finally {
+    Atomics.store(new Int32Array(stop), 0, 1);
+    await ended;
+  }
 });

@@ -5,7 +5,10 @@
  * Clients choose keys: the hash is one of a family (multiply-shift: Dietzfelbinger, 1996), drawn by random numbers that
  * lie in the memory, so any two keys meet in a bucket with a chance of 2^-17 at most, whoever chose them.
  *
- * One thread writes. Over shared memory others may `peek`, and see what was there a moment ago, or nothing.
+ * One thread writes. Over shared memory others may `peek`, and see what was there a moment ago, or nothing. An entry that
+ * is given to another key is spoilt first, gets its value, then its key, the first word last: whoever reads the value between
+ * two looks at the whole key has read the key's own. (Words are written in this order by x86; a weaker machine may let
+ * the value out a moment before the entry is seen to be spoilt.)
  */
 
 import { hashEnd, hashWord } from './hash.js';
@@ -99,7 +102,7 @@ export class WordTable {
     for (let steps = 0; entry !== NIL && steps < MOST_STEPS; steps++) {
       if (this.#hasKey(entry, key)) {
         this.#copyValue(entry, value);
-        return this.#hasKey(entry, key);
+        return this.#stillHasKey(entry, key);
       }
       entry = this.#next[entry];
     }
@@ -122,15 +125,20 @@ export class WordTable {
     if (entry === NIL) {
       entry = this.#take();
       if (entry === NIL) return false;
-      for (let i = 0, at = entry * this.#keyWords; i < this.#keyWords; i++) this.#keys[at + i] = key[i];
+      const at = entry * this.#keyWords;
+      // Spoilt: what it would be found by is the old key with the first word turned round, which no client has.
+      Atomics.store(this.#keys, at, ~this.#keys[at]);
+      this.#setValue(entry, value);
+      for (let i = 1; i < this.#keyWords; i++) this.#keys[at + i] = key[i];
+      Atomics.store(this.#keys, at, key[0]);
       this.#next[entry] = this.#buckets[bucket];
-      this.#buckets[bucket] = entry;
+      Atomics.store(this.#buckets, bucket, entry);
       this.#link(entry);
       this.#size[0]++;
     } else {
       this.#use(entry);
+      this.#setValue(entry, value);
     }
-    for (let i = 0, at = entry * this.#valueWords; i < this.#valueWords; i++) this.#values[at + i] = value[i];
     return true;
   }
 
@@ -179,6 +187,19 @@ export class WordTable {
     let i = 0;
     while (i < this.#keyWords && this.#keys[at + i] === key[i]) i++;
     return i === this.#keyWords;
+  }
+
+  /** The same, read anew. */
+  #stillHasKey(entry: number, key: Int32Array): boolean {
+    const at = entry * this.#keyWords;
+    let i = 0;
+    while (i < this.#keyWords && Atomics.load(this.#keys, at + i) === key[i]) i++;
+    return i === this.#keyWords;
+  }
+
+  #setValue(entry: number, value: Int32Array): void {
+    const at = entry * this.#valueWords;
+    for (let i = 0; i < this.#valueWords; i++) this.#values[at + i] = value[i];
   }
 
   #copyValue(entry: number, value: Int32Array): void {
