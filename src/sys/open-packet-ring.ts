@@ -8,6 +8,7 @@ import { check, lastErrno, libc } from './libc.js';
 import { type Mapping, mapAnonymous, mapOver, unmap } from './memory.js';
 import { interfaceIndex } from './network-interface.js';
 import { RESERVED_BYTES, type RingGeometry, type RingKernel, ROOM_TO_GROW } from './packet-ring.js';
+import { attachFilter } from './socket-filter.js';
 import * as uapi from './uapi/packet.js';
 import { POLLERR, POLLIN } from './uapi/poll.js';
 import {
@@ -25,6 +26,8 @@ export interface PacketRingOptions {
   readonly mtu: number;
   readonly receiveBytes: number;
   readonly transmitBytes: number;
+  /** Which frames come, until it is taken off; all if it is undefined. */
+  readonly filter?: uapi.ClassicFilter;
 }
 
 /** Numbers only, so that it can be handed to a thread. */
@@ -82,6 +85,7 @@ export function openPacketRing(options: PacketRingOptions): OpenPacketRing {
     mapOver(memory, 0, transmitAt, receives.fd);
     mapOver(memory, transmitAt, longAt - transmitAt, sends.fd);
     sends.bind(0);
+    if (options.filter) attachFilter(receives.fd, options.filter);
     // From here on frames come.
     receives.bind(uapi.ETH_P_ALL);
     const geometry: RingGeometry = {

@@ -3,13 +3,13 @@ import { ERRNO, SystemError } from './errno.js';
 import { check, lastErrno, libc } from './libc.js';
 import { type Mapping, mapAnonymous, unmap } from './memory.js';
 import { interfaceIndex } from './network-interface.js';
+import { attachFilter } from './socket-filter.js';
 import * as uapi from './uapi/packet.js';
-import { MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCKADDR_STORAGE_BYTES, SOL_SOCKET } from './uapi/socket.js';
+import { MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCKADDR_STORAGE_BYTES } from './uapi/socket.js';
 
 const FRAME_BYTES = 2048;
-/** In the socket's memory: frame received, filter, address, frame to be sent, as long as any MTU allows. */
-const FILTER_AT = FRAME_BYTES;
-const ADDRESS_AT = 3072;
+/** In the socket's memory: frame received, address, frame to be sent, as long as any MTU allows. */
+const ADDRESS_AT = FRAME_BYTES;
 const SEND_AT = 4096;
 const MEMORY_BYTES = SEND_AT + 65_536 + 4096;
 
@@ -39,7 +39,7 @@ export class PacketSocket {
     this.#memory = mapAnonymous(MEMORY_BYTES);
     this.#bytes = new Uint8Array(this.#memory.buffer);
     try {
-      if (filter) this.#attach(filter);
+      if (filter) attachFilter(this.#fd, filter);
       this.listen(etherType);
     } catch (error) {
       this.close();
@@ -79,21 +79,5 @@ export class PacketSocket {
     this.#isClosed = true;
     libc().close(this.#fd);
     unmap(this.#memory);
-  }
-
-  /** struct sock_fprog { length:16, pointer } and behind it the filter. */
-  #attach(filter: uapi.ClassicFilter): void {
-    const view = new DataView(this.#memory.buffer, FILTER_AT);
-    view.setUint16(0, filter.length, true);
-    view.setBigUint64(8, BigInt(this.#memory.address + FILTER_AT + 16), true);
-    for (const [i, [code, jumpTrue, jumpFalse, constant]] of filter.entries()) {
-      const at = 16 + i * 8;
-      view.setUint16(at, code, true);
-      view.setUint8(at + 2, jumpTrue);
-      view.setUint8(at + 3, jumpFalse);
-      view.setUint32(at + 4, constant, true);
-    }
-    const program = this.#memory.address + FILTER_AT;
-    check(libc().setsockopt(this.#fd, SOL_SOCKET, uapi.SO_ATTACH_FILTER, program, 16), 'attach a socket filter');
   }
 }

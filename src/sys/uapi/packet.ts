@@ -7,6 +7,7 @@ export const ETH_P_ARP = 0x0806;
 export const ETH_P_IPV6 = 0x86dd;
 
 export const SO_ATTACH_FILTER = 26;
+export const SO_DETACH_FILTER = 27;
 
 /** struct sockaddr_ll: family, protocol (network order), interface index, hardware type, packet type, address. */
 export const SOCKADDR_LL = { family: 0, protocolBe: 2, index: 4, packetType: 10, bytes: 20 } as const;
@@ -38,9 +39,16 @@ export const PACKET_RESERVE = 12;
 export const PACKET_TX_RING = 13;
 export const PACKET_LOSS = 14;
 export const PACKET_VNET_HDR = 15;
+export const PACKET_FANOUT = 18;
 export const PACKET_TX_HAS_OFF = 19;
 export const PACKET_QDISC_BYPASS = 20;
 export const PACKET_IGNORE_OUTGOING = 23;
+
+/** PACKET_FANOUT's argument: a number, and in its upper half how frames are spread, and flags. */
+export const PACKET_FANOUT_HASH = 0;
+/** The kernel chooses a number that nobody has. */
+export const PACKET_FANOUT_FLAG_UNIQUEID = 0x2000;
+export const PACKET_FANOUT_FLAG_IGNORE_OUTGOING = 0x4000;
 
 export const TPACKET_V2 = 1;
 export const TPACKET_V3 = 2;
