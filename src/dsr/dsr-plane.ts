@@ -3,7 +3,7 @@
  * with the proxy's. The packets are the kernel's affair; here a timer looks after servers, a few times a second.
  */
 import { randomInt } from 'node:crypto';
-import { networkInterfaces } from 'node:os';
+import { availableParallelism, networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Endpoint, formatIp, type IpEndpoint, type IpWords, ipEndpoint, isV4, parseIp } from '../core/address.js';
 import { ClientTable } from '../core/client-table.js';
@@ -88,7 +88,8 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const all = { ipv4: true, ipv6: true, vlan: true, acl: true, tunnels: true, prefixes: true, tarpit: true };
   const { mode, pinDirectory, log, failed } = options;
   const random = () => randomInt(2 ** 32);
-  const path = choosePath({ mode, pinDirectory, interfaceName, size, program: all, random, log, failed });
+  const threads = configuration.settings.threads || availableParallelism();
+  const path = choosePath({ mode, pinDirectory, interfaceName, size, threads, program: all, random, log, failed });
   let probes: Link | undefined;
   let groups: GroupMembership | undefined;
   // Of a program the kernel lets an interface have one, of packet sockets any number.
@@ -123,7 +124,6 @@ interface Parts {
 export class DsrPlane implements DataPlane, FrameView {
   readonly engine = 'xdp';
   readonly frames = this;
-  readonly threads = 0;
   readonly servers = new ServerState(ServerState.allocate());
   readonly clients = new ClientTable(ClientTable.allocate(0));
   readonly transparency = new Transparency(Transparency.allocate()).counters;
@@ -230,6 +230,11 @@ export class DsrPlane implements DataPlane, FrameView {
     this.#rememberRole();
     this.#path.commit?.();
     this.#timer = setInterval(() => this.#turnOrFail(), TURN_MS);
+  }
+
+  /** None but where packets go through this process. */
+  get threads(): number {
+    return this.#path.threads ?? 0;
   }
 
   get engineReason(): string {

@@ -7,11 +7,11 @@ import {
   type Dimensions,
   mapLayouts,
   NO_REAL,
-  OUTCOMES,
   type Outcome,
   REALS,
   realValue,
 } from './layout.js';
+import { type PathMemory, PathState } from './path-state.js';
 import { PrefixTable } from './prefix-table.js';
 import { StructMemory } from './struct-memory.js';
 import type { ControlTables, PathTables, Traffic } from './tables.js';
@@ -20,16 +20,11 @@ import { WordTable } from './word-table.js';
 const REAL_WORDS = realValue.bytes >> 2;
 const WINDOW_MS = 2 ** ANSWER_WINDOW_BITS / 1e6;
 
-/** Numbers of a `trafficValue`, as doubles: exact up to 2^53. */
-const TRAFFIC = 3;
-
-/** What the path writes, where another thread can look at it. */
-export interface PathMemory {
-  readonly flows: SharedArrayBuffer;
-  readonly fragments: SharedArrayBuffer;
-  readonly outcomes: SharedArrayBuffer;
-  readonly realTraffic: SharedArrayBuffer;
-  readonly vipTraffic: SharedArrayBuffer;
+export interface MemoryTablesOptions {
+  /** What other threads that share this one's flows have written. */
+  readonly others?: readonly PathMemory[];
+  /** The clock that bounds answers. */
+  readonly nowMs?: () => number;
 }
 
 export class MemoryTables implements PathTables, ControlTables {
@@ -37,47 +32,30 @@ export class MemoryTables implements PathTables, ControlTables {
   readonly #vips: WordTable;
   readonly #prefixes = new PrefixTable<Uint8Array>();
   readonly #acl = new PrefixTable<number>();
-  readonly #flows: WordTable;
-  readonly #fragments: WordTable;
+  readonly #state: PathState;
+  readonly #others: readonly PathState[];
   readonly #reals = new Uint8Array(REALS * realValue.bytes);
   readonly #realWords = new Int32Array(this.#reals.buffer);
   /** By VIP. */
   readonly #slots = new Map<number, Uint16Array>();
-  readonly #outcomes: Float64Array;
-  readonly #realTraffic: Float64Array;
-  readonly #vipTraffic: Float64Array;
   readonly #nowMs: () => number;
   readonly #controlView: DataView;
   #answerWindow = -1;
   #answersUsed = 0;
 
-  /** `random` gives 32 bits, which clients must not be able to guess: they choose addresses and ports. */
-  static allocate(size: Dimensions, random?: () => number): PathMemory {
-    const { flows, fragments } = mapLayouts(size);
-    return {
-      flows: WordTable.allocate(flows, random),
-      fragments: WordTable.allocate(fragments, random),
-      outcomes: new SharedArrayBuffer(OUTCOMES * 8),
-      realTraffic: new SharedArrayBuffer(REALS * TRAFFIC * 8),
-      vipTraffic: new SharedArrayBuffer(size.vips * TRAFFIC * 8),
-    };
-  }
-
-  /**
-   * Over the same memory there may be another one, in another thread, whose part the path does not touch. `nowMs` is the
-   * clock that bounds answers.
-   */
-  constructor(size: Dimensions, memory = MemoryTables.allocate(size), nowMs: () => number = monotonicMs) {
+  /** Over the same memory there may be another one, in another thread, whose part the path does not touch. */
+  constructor(
+    size: Dimensions,
+    memory = PathState.allocate(size),
+    { others = [], nowMs = monotonicMs }: MemoryTablesOptions = {},
+  ) {
     this.#nowMs = nowMs;
     const layouts = mapLayouts(size);
     this.control = new Uint8Array(layouts.control.valueBytes);
     this.#controlView = new DataView(this.control.buffer);
     this.#vips = new WordTable(layouts.vips, false);
-    this.#flows = new WordTable(layouts.flows, true, memory.flows);
-    this.#fragments = new WordTable(layouts.fragments, true, memory.fragments);
-    this.#outcomes = new Float64Array(memory.outcomes);
-    this.#realTraffic = new Float64Array(memory.realTraffic);
-    this.#vipTraffic = new Float64Array(memory.vipTraffic);
+    this.#state = new PathState(size, memory);
+    this.#others = others.map((other) => new PathState(size, other));
   }
 
   findVip(key: StructMemory, value: StructMemory): boolean {
@@ -94,30 +72,29 @@ export class MemoryTables implements PathTables, ControlTables {
     return this.#acl.find(key.bytes) ?? 0;
   }
 
+  /** Else another thread's, which leaves it there: a copy would not be told when the flow moves. */
   findFlow(key: StructMemory, value: StructMemory): boolean {
-    return this.#flows.find(key.words, value.words);
-  }
-
-  /** From any thread, without a trace. */
-  peekFlow(key: StructMemory, value: StructMemory): boolean {
-    return this.#flows.peek(key.words, value.words);
-  }
-
-  /** From any thread, without a trace. */
-  peekFragment(key: StructMemory, value: StructMemory): boolean {
-    return this.#fragments.peek(key.words, value.words);
+    if (this.#state.flows.find(key.words, value.words)) return true;
+    for (let i = 0; i < this.#others.length; i++) {
+      if (this.#others[i].flows.peek(key.words, value.words)) return true;
+    }
+    return false;
   }
 
   putFlow(key: StructMemory, value: StructMemory): void {
-    this.#flows.put(key.words, value.words);
+    this.#state.flows.put(key.words, value.words);
   }
 
   findFragment(key: StructMemory, value: StructMemory): boolean {
-    return this.#fragments.find(key.words, value.words);
+    if (this.#state.fragments.find(key.words, value.words)) return true;
+    for (let i = 0; i < this.#others.length; i++) {
+      if (this.#others[i].fragments.peek(key.words, value.words)) return true;
+    }
+    return false;
   }
 
   putFragment(key: StructMemory, value: StructMemory): void {
-    this.#fragments.put(key.words, value.words);
+    this.#state.fragments.put(key.words, value.words);
   }
 
   readReal(real: number, { words }: StructMemory): void {
@@ -143,15 +120,15 @@ export class MemoryTables implements PathTables, ControlTables {
   }
 
   count(outcome: Outcome): void {
-    this.#outcomes[outcome]++;
+    this.#state.count(outcome);
   }
 
   countVip(vip: number, bytes: number, flows: number): void {
-    addTraffic(this.#vipTraffic, vip, bytes, flows);
+    this.#state.countVip(vip, bytes, flows);
   }
 
   countReal(real: number, bytes: number, flows: number): void {
-    addTraffic(this.#realTraffic, real, bytes, flows);
+    this.#state.countReal(real, bytes, flows);
   }
 
   setControl(value: Uint8Array): void {
@@ -192,33 +169,22 @@ export class MemoryTables implements PathTables, ControlTables {
   }
 
   outcomes(): number[] {
-    return [...this.#outcomes];
+    return this.#state.outcomes();
   }
 
   realTraffic(real: number): Traffic {
-    return trafficAt(this.#realTraffic, real);
+    return this.#state.realTraffic(real);
   }
 
   vipTraffic(vip: number): Traffic {
-    return trafficAt(this.#vipTraffic, vip);
+    return this.#state.vipTraffic(vip);
   }
 
   async countFlows(): Promise<number> {
-    return this.#flows.size;
+    return this.#state.flows.size;
   }
 
   get aclSize(): number {
     return this.#acl.size;
   }
-}
-
-function addTraffic(table: Float64Array, row: number, bytes: number, flows: number): void {
-  table[row * TRAFFIC]++;
-  table[row * TRAFFIC + 1] += bytes;
-  table[row * TRAFFIC + 2] += flows;
-}
-
-function trafficAt(table: Float64Array, row: number): Traffic {
-  const at = row * TRAFFIC;
-  return { packets: table[at], bytes: table[at + 1], flows: table[at + 2] };
 }

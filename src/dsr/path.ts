@@ -30,6 +30,8 @@ export interface Path {
   readonly mode: string;
   /** Why that mode, for the log. */
   readonly modeReason: string;
+  /** Of one through this process: how many share the frames. */
+  readonly threads?: number;
   /** Where packet sockets cannot be used beside it. */
   readonly link: Link | undefined;
   /** False once the interface has gone or has another name, or somebody has taken the program off it. */

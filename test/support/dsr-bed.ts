@@ -36,8 +36,15 @@ export interface DsrBedOptions {
 }
 
 /** The ways that packets can go in these tests. */
-export const TESTED_MODES = ['xdp', 'packet'] as const;
+export const TESTED_MODES = ['xdp', 'packet', 'packet x 2'] as const;
 export type TestedMode = (typeof TESTED_MODES)[number];
+
+/** The commands that choose a way. */
+const COMMANDS: Readonly<Record<TestedMode, readonly string[]>> = {
+  xdp: ['dsr_mode xdp'],
+  packet: ['dsr_mode packet', 'threads 1'],
+  'packet x 2': ['dsr_mode packet', 'threads 2'],
+};
 
 /** `servers` of them, named www1 and so on. */
 export async function dsrBed(t: Scene, servers: number, { rate, mode }: DsrBedOptions = {}): Promise<DsrBed> {
@@ -50,7 +57,7 @@ export async function dsrBed(t: Scene, servers: number, { rate, mode }: DsrBedOp
     balancer: { [rate === undefined ? 'lan' : 'slow']: lan(BALANCER, BALANCER6).lan },
     ...Object.fromEntries(names.map((name, i) => [name, lan(ownV4(i), ownV6(i))])),
   };
-  const xdp = mode !== 'packet' && (rate === undefined ? true : ['balancer']);
+  const xdp = !mode?.startsWith('packet') && (rate === undefined ? true : ['balancer']);
   const made = await bed(t, { hosts, xdp });
   if (rate !== undefined) await made.join('lan', 'slow', rate);
   const balancer = made.host('balancer');
@@ -63,8 +70,8 @@ export async function dsrBed(t: Scene, servers: number, { rate, mode }: DsrBedOp
     addressOf: ownV4,
     address6Of: ownV6,
     pen: ({ options = [], ...script }) => {
-      const words = mode === undefined ? options : ['-O', `dsr_mode ${mode}`, ...options];
-      return pen(t, { ...script, options: words, namespace: balancer.namespace });
+      const words = mode === undefined ? [] : COMMANDS[mode].flatMap((command) => ['-O', command]);
+      return pen(t, { ...script, options: [...words, ...options], namespace: balancer.namespace });
     },
   };
 }

@@ -2,7 +2,7 @@
 import type { OpenNetmap } from '../../sys/open-netmap.js';
 import type { OpenPacketRing } from '../../sys/open-packet-ring.js';
 import type { Dimensions } from '../layout.js';
-import type { PathMemory } from '../memory-tables.js';
+import type { PathMemory } from '../path-state.js';
 import type { Write } from './ring-tables.js';
 
 /** The memory that the kernel shares. */
@@ -16,6 +16,8 @@ export interface RingStart {
   readonly wake: number;
   readonly size: Dimensions;
   readonly memory: PathMemory;
+  /** Of the other threads, where flows may be that this one is asked about. */
+  readonly others: readonly PathMemory[];
   /** By RING_COUNTS. */
   readonly counts: SharedArrayBuffer;
 }

@@ -1,53 +1,65 @@
-/** A path through this process: a thread that takes frames from a ring and decides on them with tables of its own. */
+/** A path through this process: threads that take frames, each from a ring, and decide on them with tables of their own. */
 import { readFileSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import { SystemError } from '../../sys/errno.js';
-import { libc } from '../../sys/libc.js';
 import { interfaceIndex, interfaceMtu } from '../../sys/network-interface.js';
 import { closeNetmap, openNetmap } from '../../sys/open-netmap.js';
-import { closePacketRing, type OpenPacketRing, openPacketRing, ringDrops } from '../../sys/open-packet-ring.js';
-import { createWakePair, type WakePair, writeWake } from '../../sys/wake.js';
+import { closePacketRing, ringDrops } from '../../sys/open-packet-ring.js';
+import { openPacketRings, type SharedRings } from '../../sys/packet-fanout.js';
 import { DsrError } from '../errors.js';
 import type { Dimensions } from '../layout.js';
 import type { Link, Path } from '../path.js';
 import { RING_COUNT_NAMES, RING_COUNTS } from './frame-ring.js';
-import type { FromRing, OpenRing, RingStart, ToRing } from './messages.js';
+import type { OpenRing, ToRing } from './messages.js';
 import { RingTables } from './ring-tables.js';
+import { RingThread } from './ring-thread.js';
 import { WorkerLink } from './worker-link.js';
 
-/** Of ring memory: tens of milliseconds of the smallest frames. */
-const RECEIVE_BYTES = 8 << 20;
-const TRANSMIT_BYTES = 8 << 20;
+/**
+ * Of ring memory, which is never swapped out, for receiving and as much for sending: no thread has more than the first,
+ * all have the second, but none less than the third, which holds 20 ms of the smallest frames.
+ */
+const MOST_BYTES = 8 << 20;
+const ALL_BYTES = 16 << 20;
+const LEAST_BYTES = 2 << 20;
 
 export interface RingPathOptions {
   readonly interfaceName: string;
   readonly size: Dimensions;
+  /** That share the frames, where the kernel can spread them. */
+  readonly threads: number;
   /** Why this mode, for the log. */
   readonly reason: string;
   /** 32 bits that nobody can guess. */
   random(): number;
   log(line: string): void;
-  /** The thread has ended, which it must not. */
+  /** A thread has ended, which it must not. */
   failed(error: Error): void;
 }
 
 /** Packet rings on an interface. Throws a DsrError or a SystemError (ENODEV), leaving nothing behind. */
 export function openPacketPath(options: RingPathOptions): Path {
-  const { interfaceName } = options;
+  const { interfaceName, threads, random, log } = options;
   const index = interfaceIndex(interfaceName);
   const mtu = interfaceMtu(interfaceName);
-  let ring: OpenPacketRing;
+  const bytes = Math.max(LEAST_BYTES, Math.min(MOST_BYTES, ALL_BYTES / threads));
+  let shared: SharedRings;
   try {
-    ring = openPacketRing({ interfaceName, mtu, receiveBytes: RECEIVE_BYTES, transmitBytes: TRANSMIT_BYTES });
+    shared = openPacketRings({ interfaceName, mtu, receiveBytes: bytes, transmitBytes: bytes }, threads, random);
   } catch (error) {
     throw error instanceof SystemError ? explained(error, PACKET_HINTS) : error;
   }
-  for (const line of forwardingLines(interfaceName)) options.log(line);
-  return new RingPath(options, index, {
-    open: { kind: 'packet', ring, mtu },
+  const { rings, shortfall } = shared;
+  if (shortfall) {
+    const { message } = explained(shortfall, SHARING_HINTS);
+    log(`packet mode on '${interfaceName}' has ${countOf(rings.length)}, not ${threads}: ${message}`);
+  }
+  for (const line of forwardingLines(interfaceName)) log(line);
+  const parts = rings.map((ring) => ({
+    open: { kind: 'packet', ring, mtu } as const,
     drops: () => ringDrops(ring),
     close: () => closePacketRing(ring),
-  });
+  }));
+  return new RingPath({ ...options, reason: `${options.reason}, ${countOf(rings.length)}` }, index, parts);
 }
 
 /** The rings of a network card in netmap mode. Throws a DsrError or a SystemError (ENODEV), leaving nothing behind. */
@@ -56,18 +68,16 @@ export function openNetmapPath(options: RingPathOptions): Path {
   const index = interfaceIndex(interfaceName);
   try {
     const port = openNetmap(interfaceName);
-    return new RingPath(options, index, {
-      open: { kind: 'netmap', port },
-      drops: () => 0,
-      close: () => closeNetmap(port),
-    });
+    return new RingPath(options, index, [
+      { open: { kind: 'netmap', port }, drops: () => 0, close: () => closeNetmap(port) },
+    ]);
   } catch (error) {
     throw error instanceof SystemError ? explained(error, NETMAP_HINTS) : error;
   }
 }
 
 /** A ring and what the control plane's thread has to do with it. */
-interface Rings {
+interface Ring {
   readonly open: OpenRing;
   /** Frames that the kernel had no room for, since the last time. */
   drops(): number;
@@ -81,42 +91,45 @@ class RingPath implements Path {
   readonly modeReason: string;
   readonly #options: RingPathOptions;
   readonly #index: number;
-  readonly #rings: Rings;
-  readonly #wake: WakePair = createWakePair();
-  readonly #worker: Worker;
-  readonly #ended: Promise<void>;
-  readonly #counts = new SharedArrayBuffer(RING_COUNT_NAMES.length * 8);
-  #drops = 0;
+  readonly #rings: readonly Ring[];
+  readonly #threads: readonly RingThread[];
+  /** Of each ring. */
+  readonly #drops: number[];
   /** As it was last seen. */
   #mtu: number;
   #isClosed = false;
 
-  constructor(options: RingPathOptions, index: number, rings: Rings) {
-    const { size, reason } = options;
-    const { open } = rings;
+  constructor(options: RingPathOptions, index: number, rings: readonly Ring[]) {
+    const { size, reason, random } = options;
+    const [{ open }] = rings;
     this.#options = options;
     this.#rings = rings;
     this.#index = index;
+    this.#drops = rings.map(() => 0);
     this.#mtu = open.kind === 'packet' ? open.mtu : 0;
     this.mode = open.kind;
     this.modeReason = reason;
     const link = open.kind === 'netmap' ? new WorkerLink((frame) => this.#post({ type: 'send', frame })) : undefined;
     this.link = link;
-    this.tables = new RingTables(size, options.random, (writes) => this.#post({ type: 'write', writes }));
-    const { memory } = this.tables;
-    const workerData: RingStart = { open, wake: this.#wake.reads, size, memory, counts: this.#counts };
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'pen-ring' });
-    this.#worker.on('message', ({ frame }: FromRing) => link?.heard(frame));
-    let cause: Error | undefined;
-    this.#worker.on('error', (error: Error) => {
-      cause = error;
+    const tables = new RingTables({ size, random, threads: rings.length }, (writes) =>
+      this.#post({ type: 'write', writes }),
+    );
+    this.tables = tables;
+    const events = {
+      heard: (frame: Uint8Array) => link?.heard(frame),
+      ended: (cause: Error | undefined) => {
+        if (!this.#isClosed) options.failed(cause ?? new DsrError('a thread that forwards packets has ended'));
+      },
+    };
+    this.#threads = rings.map((ring, i) => {
+      const memory = tables.memories[i];
+      const others = tables.memories.filter((other) => other !== memory);
+      return new RingThread({ open: ring.open, size: tables.size, memory, others }, events);
     });
-    this.#ended = new Promise((resolve) => {
-      this.#worker.on('exit', () => {
-        if (!this.#isClosed) options.failed(cause ?? new DsrError('the thread that forwards packets has ended'));
-        resolve();
-      });
-    });
+  }
+
+  get threads(): number {
+    return this.#threads.length;
   }
 
   get isAttached(): boolean {
@@ -129,7 +142,7 @@ class RingPath implements Path {
 
   /** Slots are of one size for good. */
   look(): void {
-    const { open } = this.#rings;
+    const [{ open }] = this.#rings;
     if (open.kind !== 'packet') return;
     const { interfaceName, log } = this.#options;
     const mtu = interfaceMtu(interfaceName);
@@ -143,37 +156,53 @@ class RingPath implements Path {
   /** The decision is the same for all. */
   specialise(): void {}
 
+  /** What became of frames on their way, of all threads and, if there are several, of each. */
   describe(): readonly string[] {
-    this.#drops += this.#rings.drops();
-    const counts = new Float64Array(this.#counts);
-    const parts = RING_COUNT_NAMES.map((name) => {
-      const drops = name === 'lost' ? this.#drops : 0;
-      return `${name} ${counts[RING_COUNTS[name]] + drops}`;
+    const counts = this.#threads.map((thread, i) => {
+      this.#drops[i] += this.#rings[i].drops();
+      const some = thread.counts();
+      some[RING_COUNTS.lost] += this.#drops[i];
+      return some;
     });
-    return [`ring ${parts.join(' ')}`];
+    const text = (count: (name: keyof typeof RING_COUNTS) => number) =>
+      RING_COUNT_NAMES.map((name) => `${name} ${count(name)}`).join(' ');
+    const all = text((name) => counts.reduce((sum, some) => sum + some[RING_COUNTS[name]], 0));
+    if (counts.length === 1) return [`ring ${all}`];
+    const rows = this.tables.shares().map(({ frames, flows }, i) => {
+      return `ring ${i} frames ${frames} flows ${flows} ${text((name) => counts[i][RING_COUNTS[name]])}`;
+    });
+    return [`rings ${counts.length} ${all}`, ...rows];
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#post({ type: 'stop' });
-    await this.#ended;
-    this.#rings.close();
-    for (const end of new Set([this.#wake.reads, this.#wake.writes])) libc().close(end);
+    await Promise.all(this.#threads.map((thread) => thread.close()));
+    for (const ring of this.#rings) ring.close();
   }
 
   #post(message: ToRing): void {
-    this.#worker.postMessage(message);
-    writeWake(this.#wake.writes);
+    for (const thread of this.#threads) thread.post(message);
   }
+}
+
+function countOf(threads: number): string {
+  return threads === 1 ? '1 thread' : `${threads} threads`;
 }
 
 const PACKET_HINTS: Readonly<Record<string, string>> = {
   EPERM: 'packet mode needs root or CAP_NET_RAW',
   EACCES: 'packet mode needs root or CAP_NET_RAW',
-  ENOMEM: 'packet mode needs 16 MB that the kernel can spare',
+  ENOMEM: 'packet mode needs 16 MB that the kernel can spare, more with several threads',
   EAFNOSUPPORT: 'packet mode needs a kernel with CONFIG_PACKET: modprobe af_packet',
   ENOPROTOOPT: 'packet mode needs kernel 3.2',
+};
+
+/** Why threads cannot share an interface. */
+const SHARING_HINTS: Readonly<Record<string, string>> = {
+  EINVAL: 'before kernel 6.13 the interface must be up',
+  ENOMEM: 'each thread takes 4 MB or more that the kernel can spare',
+  ENOPROTOOPT: 'this kernel has no PACKET_FANOUT',
 };
 
 const NETMAP_HINTS: Readonly<Record<string, string>> = {

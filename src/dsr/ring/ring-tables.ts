@@ -1,11 +1,12 @@
 /**
- * The tables of a path in another thread, seen from the control plane's. What the controller writes goes to a copy here
- * and by message to the thread, which applies it between two frames, in the same order; so a frame meets no record half
- * written. What the path writes (flows, counters) is memory that both see. Read as PathTables they are looked at, never
- * changed.
+ * The tables of a path in other threads, seen from the control plane's. What the controller writes goes to a copy here
+ * and by message to each thread, which applies it between two frames, in the same order; so a frame meets no record half
+ * written. What the path writes (flows, counters) is memory of each thread that all see, and is added up here. Read as
+ * PathTables they are looked at, never changed.
  */
 import type { Dimensions, Outcome } from '../layout.js';
-import { MemoryTables, type PathMemory } from '../memory-tables.js';
+import { MemoryTables } from '../memory-tables.js';
+import { type PathMemory, PathState } from '../path-state.js';
 import type { StructMemory } from '../struct-memory.js';
 import type { ControlTables, PathTables, Traffic } from '../tables.js';
 
@@ -21,16 +22,30 @@ export function applyWrites(tables: ControlTables, writes: readonly Write[]): vo
   for (const [name, ...args] of writes) (tables[name] as (...args: unknown[]) => void).apply(tables, args);
 }
 
+export interface RingTablesOptions {
+  readonly size: Dimensions;
+  readonly threads: number;
+  /** 32 bits that nobody can guess. */
+  random(): number;
+}
+
 export class RingTables implements ControlTables, PathTables {
-  readonly memory: PathMemory;
+  /** What each thread has of it: all that the controller writes, its share of the flows and fragments. */
+  readonly size: Dimensions;
+  /** Of each thread. */
+  readonly memories: readonly PathMemory[];
+  readonly #states: readonly PathState[];
   readonly #copy: MemoryTables;
   readonly #post: (writes: readonly Write[]) => void;
   #waiting: Write[] = [];
 
-  /** `post` hands writes to the thread, at the end of the turn in which they were made; `random` gives 32 bits. */
-  constructor(size: Dimensions, random: () => number, post: (writes: readonly Write[]) => void) {
-    this.memory = MemoryTables.allocate(size, random);
-    this.#copy = new MemoryTables(size, this.memory);
+  /** `post` hands writes to all threads, at the end of the turn in which they were made. */
+  constructor({ size, threads, random }: RingTablesOptions, post: (writes: readonly Write[]) => void) {
+    const share = (whole: number) => Math.ceil(whole / threads);
+    this.size = { ...size, flows: share(size.flows), fragments: share(size.fragments) };
+    this.memories = Array.from({ length: threads }, () => PathState.allocate(this.size, random));
+    this.#states = this.memories.map((memory) => new PathState(this.size, memory));
+    this.#copy = new MemoryTables(this.size, this.memories[0]);
     this.#post = post;
   }
 
@@ -75,19 +90,28 @@ export class RingTables implements ControlTables, PathTables {
   }
 
   outcomes(): number[] {
-    return this.#copy.outcomes();
+    const [first, ...others] = this.#states.map((state) => state.outcomes());
+    return first.map((count, outcome) => others.reduce((sum, counts) => sum + counts[outcome], count));
   }
 
   realTraffic(real: number): Traffic {
-    return this.#copy.realTraffic(real);
+    return sumOf(this.#states.map((state) => state.realTraffic(real)));
   }
 
   vipTraffic(vip: number): Traffic {
-    return this.#copy.vipTraffic(vip);
+    return sumOf(this.#states.map((state) => state.vipTraffic(vip)));
   }
 
-  countFlows(): Promise<number> {
-    return this.#copy.countFlows();
+  async countFlows(): Promise<number> {
+    return this.#states.reduce((sum, { flows }) => sum + flows.size, 0);
+  }
+
+  /** Frames decided on and flows remembered by each thread. */
+  shares(): { readonly frames: number; readonly flows: number }[] {
+    return this.#states.map((state) => ({
+      frames: state.outcomes().reduce((sum, count) => sum + count, 0),
+      flows: state.flows.size,
+    }));
   }
 
   findVip(key: StructMemory, value: StructMemory): boolean {
@@ -103,11 +127,11 @@ export class RingTables implements ControlTables, PathTables {
   }
 
   findFlow(key: StructMemory, value: StructMemory): boolean {
-    return this.#copy.peekFlow(key, value);
+    return this.#states.some(({ flows }) => flows.peek(key.words, value.words));
   }
 
   findFragment(key: StructMemory, value: StructMemory): boolean {
-    return this.#copy.peekFragment(key, value);
+    return this.#states.some(({ fragments }) => fragments.peek(key.words, value.words));
   }
 
   readReal(real: number, value: StructMemory): void {
@@ -144,4 +168,14 @@ export class RingTables implements ControlTables, PathTables {
     this.#waiting = [];
     this.#post(writes);
   }
+}
+
+function sumOf(parts: readonly Traffic[]): Traffic {
+  const sum = { packets: 0, bytes: 0, flows: 0 };
+  for (const { packets, bytes, flows } of parts) {
+    sum.packets += packets;
+    sum.bytes += bytes;
+    sum.flows += flows;
+  }
+  return sum;
 }

@@ -17,7 +17,7 @@ import { isAnswer } from './worker-link.js';
 
 if (isMainThread || parentPort === null) throw new Error('dsr/ring/worker.js runs as a worker thread only');
 const port = parentPort;
-const { open, wake, size, memory, counts } = workerData as RingStart;
+const { open, wake, size, memory, others, counts } = workerData as RingStart;
 
 interface Ring {
   readonly frames: FrameRing;
@@ -27,7 +27,7 @@ interface Ring {
 }
 
 const ring = open.kind === 'packet' ? packetRing(open.ring, open.mtu) : netmapRing(open.port);
-const tables = new MemoryTables(size, memory);
+const tables = new MemoryTables(size, memory, { others });
 const decision = new Decision(tables);
 const counted = new Float64Array(counts);
 
