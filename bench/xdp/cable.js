@@ -27,12 +27,13 @@ export function cable() {
   inside('address', 'add', '10.8.0.2/16', 'dev', FARM);
   inside('link', 'set', FARM, 'up');
   // Every address of it is the farm's own: it answers whoever asks by ARP.
-  inside('route', 'add', 'local', '10.8.1.0/24', 'dev', 'lo');
+  for (const network of ['10.8.1.0/24', '10.8.3.0/26', '10.8.3.64/27'])
+    inside('route', 'add', 'local', network, 'dev', 'lo');
   here('address', 'add', '10.8.0.1/16', 'dev', BALANCER);
   here('link', 'set', BALANCER, 'up');
   return {
     balancer: BALANCER,
-    farms: { answer: '10.8.1', 'do not answer': '10.8.2' },
+    farms: { 'all answer': '10.8.1', 'all but five answer': '10.8.3', 'none answers': '10.8.2' },
     close() {
       here('link', 'delete', BALANCER);
       end();

@@ -1,7 +1,7 @@
 /**
  * How long 512 services of 100 servers take: to start, from exec to the line that says that it serves; to read the file
  * again (HUP) with one server changed; to change one server by penctl, and how many entries of maps that writes
- * (strace(1)). All servers answer, or none does.
+ * (strace(1)). All servers answer, nearly all, or none.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,6 +17,8 @@ import { cable } from './cable.js';
 const SERVICES = 512;
 const SERVERS = 100;
 const ROUNDS = 7;
+/** It answers in every farm that answers. */
+const CHANGED = 90;
 const PATIENCE_MS = 30_000;
 
 /** The last service, the only one that changes. */
@@ -72,9 +74,9 @@ async function measured(link, folder, farm) {
     await pen.says('settings read again', PATIENCE_MS);
     const reload = performance.now() - again;
     const change = performance.now();
-    await ask(socket, `dsr_vip ${LAST} server ${farm}.100 weight 3`);
+    await ask(socket, `dsr_vip ${LAST} server ${farm}.${CHANGED} weight 3`);
     const command = performance.now() - change;
-    const written = await writesOf(pen.pid, () => ask(socket, `dsr_vip ${LAST} server ${farm}.100 weight 4`));
+    const written = await writesOf(pen.pid, () => ask(socket, `dsr_vip ${LAST} server ${farm}.${CHANGED} weight 4`));
     return { 'start, ms': start, 'HUP, ms': reload, 'penctl, ms': command, 'penctl, entries written': written };
   } finally {
     await pen.stop();
@@ -84,7 +86,7 @@ async function measured(link, folder, farm) {
 /**
  * As `write` writes it: a line for each service and each server.
  * @param {string} farm
- * @param {number} weight of the last server of the last service
+ * @param {number} weight of the server that changes, of the last service
  */
 function configuration(farm, weight) {
   /** @type {string[]} */
@@ -93,8 +95,8 @@ function configuration(farm, weight) {
     const vip = vipOf(service);
     lines.push(`dsr_vip ${vip} tcp`);
     for (let server = 1; server <= SERVERS; server++) {
-      const isLast = service === SERVICES - 1 && server === SERVERS;
-      lines.push(`dsr_vip ${vip} tcp server ${farm}.${server} weight ${isLast ? weight : 1} encap none`);
+      const isChanged = service === SERVICES - 1 && server === CHANGED;
+      lines.push(`dsr_vip ${vip} tcp server ${farm}.${server} weight ${isChanged ? weight : 1} encap none`);
     }
   }
   return `${lines.join('\n')}\n`;

@@ -5,10 +5,11 @@ import { test } from 'node:test';
 import { bedMissing } from '../support/bed.js';
 import { ask, BALANCER, type DsrBed, dsrBed, site, TESTED_MODES, VIP } from '../support/dsr-bed.js';
 import type { Scene } from '../support/ending.js';
+import { mapWrites } from '../support/map-writes.js';
 import { scratch } from '../support/scratch.js';
 import { until } from '../support/wait.js';
 
-const skip = bedMissing('nginx', 'curl', 'ping');
+const skip = bedMissing('nginx', 'curl', 'ping', 'strace');
 
 const SECOND = '10.7.1.1';
 const LATER = '10.7.1.9';
@@ -139,9 +140,14 @@ test('a long list of clients is exchanged for another at once', { skip }, async 
   assert.deepEqual(await ask(client, `http://${VIP}/`, 1), ['www1']);
 });
 
-test('512 services of 100 servers: all are served, and a file read again changes one', { skip }, async (t) => {
+/** Of a table of 10,007 slots. */
+const PAGES = 10;
+
+test('512 services of 100 servers: all are served, and what changes one writes only its own tables', {
+  skip,
+}, async (t) => {
   const made = await dsrBed(t, 1);
-  const { client, servers, pen } = made;
+  const { client, balancer, servers, pen } = made;
   await site(t, servers[0]);
   const farm = Array.from({ length: 100 }, (_, i) => `10.7.3.${i + 1}`);
   await servers[0].run('sh', ['-c', farm.map((one) => `ip address add ${one}/32 dev lan`).join(' && ')]);
@@ -149,12 +155,12 @@ test('512 services of 100 servers: all are served, and a file read again changes
   await client.ip('route', 'add', '10.100.0.0/16', 'dev', 'lan');
   const vips = Array.from({ length: 512 }, (_, i) => `10.100.${i >> 8}.${i & 255}:80`);
   const file = join(scratch(t), 'pen.conf');
-  const write = (last: readonly string[]) =>
+  const write = (last: readonly string[], more = '') =>
     writeFileSync(
       file,
       vips
         .map((vip, i) => `dsr_vip ${vip} ${(i === 511 ? last : farm).map((one) => `server ${one}`).join(' ')}\n`)
-        .join(''),
+        .join('') + more,
     );
   write(farm);
   const running = await pen({ options: ['-O', 'dsr_if lan', '-F', file], listen: `${VIP}:80` });
@@ -163,6 +169,17 @@ test('512 services of 100 servers: all are served, and a file read again changes
   });
   for (const i of [0, 255, 511])
     assert.deepEqual(await ask(client, `http://10.100.${i >> 8}.${i & 255}/`, 1), ['www1'], `service ${i}`);
+
+  const heavier = (weight: number) => `dsr_vip 10.100.1.255:80 server ${farm[6]} weight ${weight}`;
+  const byCommand = await mapWrites(t, balancer, running.pid, () => running.ask(heavier(2)));
+  write(farm, `${heavier(5)}\n`);
+  const byFile = await mapWrites(t, balancer, running.pid, async () => {
+    running.signal('SIGHUP');
+    await until('the file is read again', () => running.log().includes('settings read again'));
+  });
+  // Pages that differ, and `control`, should a new epoch begin just then; no other service's and no server's record.
+  for (const writes of [byCommand, byFile]) assert.ok(writes > 0 && writes <= PAGES + 1, `${writes} entries`);
+
   write(farm.slice(0, 5));
   running.signal('SIGHUP');
   await until('the last service is another one', async () =>
