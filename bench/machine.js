@@ -69,8 +69,8 @@ function isVirtual() {
   return /^flags\s.*\bhypervisor\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
 }
 
-/** @returns {number[]} */
-function allowedCores() {
+/** @returns {number[]} that this process may use */
+export function allowedCores() {
   const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
   return list.split(',').flatMap((range) => {
     const [first, last = first] = range.split('-').map(Number);

@@ -7,7 +7,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { assignCores, describeMachine } from './machine.js';
+import { allowedCores, assignCores, describeMachine } from './machine.js';
 import { byServers, byServices } from './xdp/nanoseconds.js';
 import { kernelRates } from './xdp/rate.js';
 import { startTimes } from './xdp/start.js';
@@ -33,7 +33,12 @@ if (unknown !== undefined) {
   const self = fileURLToPath(import.meta.url);
   const cores = assignCores();
   for (const [name, value] of Object.entries(describeMachine(cores))) console.log(`${name}: ${value}`);
-  const env = { ...process.env, PEN_BENCH_INSIDE: '1', PEN_BENCH_BALANCER_CORE: `${cores.balancer}` };
+  const env = {
+    ...process.env,
+    PEN_BENCH_INSIDE: '1',
+    PEN_BENCH_BALANCER_CORE: `${cores.balancer}`,
+    PEN_BENCH_ALL_CORES: allowedCores().join(','),
+  };
   const words = ['-c', `${cores.load}`, 'unshare', '--net', '--mount', process.execPath, self, ...names];
   process.exitCode = spawnSync('taskset', words, { stdio: 'inherit', env }).status ?? 1;
 } else {

@@ -1,4 +1,4 @@
-/** A balancer as people start it, in the namespace of the veth bed, with all its threads on a core of its own. */
+/** A balancer as people start it, in the namespace of the veth bed, with all its threads on a core of its own, or on all cores. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -11,12 +11,16 @@ const END_MS = 3000;
 /** The words that start ours. */
 export const PEN = [process.execPath, join(ROOT, 'bin/pen')];
 
+/** Cores for taskset(1). */
+export const OWN_CORE = process.env.PEN_BENCH_BALANCER_CORE ?? '0';
+export const ALL_CORES = process.env.PEN_BENCH_ALL_CORES ?? '0';
+
 /**
  * @param {number} namespace process that is in it
  * @param {string[]} words
  */
-export function startInside(namespace, words) {
-  const inside = ['-t', `${namespace}`, '-n', 'taskset', '-c', process.env.PEN_BENCH_BALANCER_CORE ?? '0'];
+export function startInside(namespace, words, cores = OWN_CORE) {
+  const inside = ['-t', `${namespace}`, '-n', 'taskset', '-c', cores];
   const child = spawn('nsenter', [...inside, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (text) => {

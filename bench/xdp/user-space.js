@@ -1,11 +1,12 @@
 /**
  * How many packets a second programs send on that take them from the kernel: Pen with packet rings beside Debian's pen, in
- * turn, each offered more than it can take over a veth pair, and each alone on a core with all its threads.
+ * turn, each offered more than it can take over a veth pair: alone on a core with all its threads, then on all cores, one
+ * of which the load generator is on as well.
  */
 import { existsSync } from 'node:fs';
 import { ratios, spread } from '../statistics.js';
 import { tableText } from '../table.js';
-import { PEN, startInside } from './balancer.js';
+import { ALL_CORES, OWN_CORE, PEN, startInside } from './balancer.js';
 import { OFFSETS } from './programs.js';
 import { clientQuestion, VIPS } from './scene.js';
 import { BALANCER_INTERFACE, CLIENT_ADDRESS, vethBed } from './veth.js';
@@ -18,14 +19,34 @@ const PROBE_FRAMES = 200;
 
 /** The interface, the service and its only server, which is the client's end of the cable. */
 const WORDS = [`${VIPS.ipv4}:53`, `${CLIENT_ADDRESS}:53`];
-const BALANCERS = {
-  'Pen, dsr_mode packet': [...PEN, '-f', '-U', '-O', 'dsr_mode packet'],
-  "Debian's pen": [C_PEN, '-f', '-U'],
-};
+const OURS = [...PEN, '-f', '-U', '-O', 'dsr_mode packet'];
+const THEIRS = [C_PEN, '-f', '-U'];
+/** @type {Array<{ title: string, cores: string, balancers: Record<string, string[]> }>} */
+const CONTESTS = [
+  {
+    title: 'Packets of 60 bytes sent on by a program on one core, over veth',
+    cores: OWN_CORE,
+    balancers: { 'Pen, dsr_mode packet, threads 1': [...OURS, '-O', 'threads 1'], "Debian's pen": THEIRS },
+  },
+  {
+    title: `The same on all cores (${ALL_CORES})`,
+    cores: ALL_CORES,
+    balancers: { 'Pen, dsr_mode packet': OURS, "Debian's pen": THEIRS },
+  },
+];
 
 export async function userSpaceRates() {
   if (!existsSync(C_PEN)) throw new Error(`${C_PEN} is not there (Debian: apt-get install pen)`);
   const bed = await vethBed();
+  for (const contest of CONTESTS) console.log(`\n${await contestTable(bed, contest)}`);
+  bed.close();
+}
+
+/**
+ * @param {Awaited<ReturnType<typeof vethBed>>} bed
+ * @param {{ title: string, cores: string, balancers: Record<string, string[]> }} contest
+ */
+async function contestTable(bed, { title, cores, balancers }) {
   const frame = clientQuestion('ipv4');
   /** @type {string[][]} */
   const rows = [];
@@ -37,8 +58,8 @@ export async function userSpaceRates() {
     /** @type {Record<string, number[]>} */
     const offers = {};
     for (let round = 0; round < ROUNDS; round++) {
-      for (const [name, words] of Object.entries(BALANCERS)) {
-        const running = startInside(bed.namespace, [...words, '-O', `dsr_if ${BALANCER_INTERFACE}`, ...WORDS]);
+      for (const [name, words] of Object.entries(balancers)) {
+        const running = startInside(bed.namespace, [...words, '-O', `dsr_if ${BALANCER_INTERFACE}`, ...WORDS], cores);
         try {
           await running.answers(() => bed.flood(generator, frame, PROBE_FRAMES));
           const { rate, offered } = await bed.flood(generator, frame, FRAMES);
@@ -53,9 +74,8 @@ export async function userSpaceRates() {
     for (const [name, values] of Object.entries(rates))
       rows.push([name, flows, figure(values, 1e6), figure(offers[name], 1e6), figure(ratios(values, reference), 1)]);
   }
-  bed.close();
   const columns = ['balancer', 'flows', 'Mpps', 'Mpps offered', "of Debian's pen"];
-  console.log(`\n${tableText({ title: 'Packets of 60 bytes sent on by a program, over veth', columns, rows })}`);
+  return tableText({ title, columns, rows });
 }
 
 /**
