@@ -111,8 +111,8 @@ async function start(service: Service, options: Options, ending: Ending): Promis
 }
 
 function greeting({ engine, engineReason, listening, threads, frames }: DataPlane): string {
-  const where = listening ? formatEndpoint(listening) : '?';
   const vips = frames?.vips() ?? [];
+  const where = listening ? formatEndpoint(listening) : (vips[0]?.vip ?? 'no VIP yet');
   if (vips.length > 1) return `serving ${vips.length} VIPs by direct return (${engineReason})`;
   if (engine === 'xdp') return `serving ${where.replace(/:0$/, ', every port')} by direct return (${engineReason})`;
   const workers = threads === 1 ? '1 thread' : `${threads} threads`;

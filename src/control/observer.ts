@@ -1,6 +1,6 @@
 /**
  * Looks at the shared tables twice a second on the main thread and remembers: an hour of traffic, and when servers
- * failed and came back, which the data plane has no time to tell.
+ * failed and came back, which the data plane has no time to tell. The latter it puts into the log, too.
  */
 import { formatEndpoint } from '../core/address.js';
 import type { DataPlane } from '../proxy/data-plane.js';
@@ -16,6 +16,8 @@ export interface ObserverSources {
   readonly dataPlane: DataPlane;
   monotonicMs(): number;
   wallMs(): number;
+  /** For standard error or syslog. */
+  log(line: string): void;
 }
 
 /** What a server was when last looked at. */
@@ -82,10 +84,13 @@ export class Observer {
       if (is === OUT) {
         const text = `${name} is blacklisted for ${Math.ceil((until - now) / 1000)} s${this.#why(slot, now)}`;
         this.events.record({ kind: 'server', mood: 'bad', text, server: slot });
+        // Tried again and again in vain it is no news.
+        if (was === WELL) this.#sources.log(text);
       } else if (is === ON_TRIAL) {
         this.events.record({ kind: 'server', mood: 'plain', text: `${name} may be tried again`, server: slot });
       } else {
         this.events.record({ kind: 'server', mood: 'good', text: `${name} is back`, server: slot });
+        this.#sources.log(`${name} is back`);
       }
     }
   }

@@ -211,6 +211,7 @@ export class Service {
       dataPlane: this.#dataPlane,
       monotonicMs: () => this.monotonicMs(),
       wallMs: this.#options.wallMs,
+      log: (line) => this.log(0, line),
     });
     const { version } = this.#options;
     this.#observer.events.record({ kind: 'pen', mood: 'good', text: `pen ${version} has started` });

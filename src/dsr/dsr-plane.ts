@@ -16,7 +16,7 @@ import type { ConnectionSnapshot, DataPlane, FrameView, RealSnapshot, VipSnapsho
 import { Transparency } from '../proxy/transparency.js';
 import { monotonicMs } from '../sys/clock.js';
 import { SystemError } from '../sys/errno.js';
-import { interfaceIndex, interfaceMac, interfaceMtu } from '../sys/network-interface.js';
+import { interfaceDriver, interfaceIndex, interfaceMac, interfaceMtu } from '../sys/network-interface.js';
 import { ownAddresses as hostAddresses } from '../sys/own-address.js';
 import { Routes } from '../sys/route.js';
 import { NO_TLS_COUNTS, type TlsCounts } from '../tls/counts.js';
@@ -90,6 +90,7 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const random = () => randomInt(2 ** 32);
   const threads = configuration.settings.threads || availableParallelism();
   const path = choosePath({ mode, pinDirectory, interfaceName, size, threads, program: all, random, log, failed });
+  if (path.mode === 'native' && interfaceDriver(interfaceName) === 'veth') log(vethLine(interfaceName));
   let probes: Link | undefined;
   let groups: GroupMembership | undefined;
   // Of a program the kernel lets an interface have one, of packet sockets any number.
@@ -334,7 +335,10 @@ export class DsrPlane implements DataPlane, FrameView {
   explain(source: IpEndpoint, destination: IpEndpoint, protocol: 'tcp' | 'udp'): string {
     const question = { source, destination, protocol };
     const { outcome, real, why } = explain(question, this.#path.tables);
-    const where = real === NO_REAL ? outcome.replace(/^(pass|drop|tx).*/, '$1') : this.#nameOf(real);
+    const where =
+      real === NO_REAL
+        ? outcome.replace(/^(pass|drop|tx)(?!Tarpit).*|^drop(Tarpit)$/, '$1$2').toLowerCase()
+        : this.#nameOf(real);
     return `${formatQuestion(question)}: ${where} (${why})`;
   }
 
@@ -565,6 +569,11 @@ function requireRoom(needed: number, { pages }: Dimensions): void {
   throw new DsrError(
     `no room for the tables of all services: ${kilobytes(needed)} KB of ${kilobytes(room)} (start pen again: it makes room for twice what it finds)`,
   );
+}
+
+/** XDP_TX on a veth hands frames to the peer's own XDP queue, which there is only beside a program. */
+function vethLine(interfaceName: string): string {
+  return `'${interfaceName}' is a veth: what is sent on arrives only if an XDP program is attached to its other end, too; otherwise take dsr_mode generic`;
 }
 
 function macOf(interfaceName: string): Uint8Array {

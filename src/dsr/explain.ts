@@ -68,7 +68,7 @@ function reason(outcome: OutcomeName, { slot, slots }: Decision): string {
     case 'passOther':
       return 'not to a VIP, the kernel has it';
     case 'dropTarpit':
-      return 'not to a VIP, the tarpit has that address';
+      return 'not to a VIP, that address holds whoever connects';
     case 'dropNoService':
       return 'the VIP does not serve that port or protocol';
     case 'dropDenied':

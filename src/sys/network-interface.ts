@@ -2,10 +2,20 @@
 import { networkInterfaces } from 'node:os';
 import { check, libc } from './libc.js';
 import { mapAnonymous, unmap } from './memory.js';
-import { ARPHRD_ETHER, IFREQ, SIOCGIFHWADDR, SIOCGIFMTU } from './uapi/packet.js';
+import {
+  ARPHRD_ETHER,
+  ETHTOOL_DRVINFO,
+  ETHTOOL_GDRVINFO,
+  IFREQ,
+  SIOCETHTOOL,
+  SIOCGIFHWADDR,
+  SIOCGIFMTU,
+} from './uapi/packet.js';
 import { AF_INET, SOCK_CLOEXEC } from './uapi/socket.js';
 
 const SOCK_DGRAM = 2;
+/** In the memory of a question to a driver. */
+const DRIVER_AT = 256;
 const NAME_BYTES = 16;
 
 /** The index of an interface in this thread's network namespace; throws a SystemError (ENODEV) if there is none. */
@@ -30,6 +40,27 @@ export function interfaceMac(name: string): Uint8Array | undefined {
 /** The longest packet that an interface sends (Linux); throws a SystemError (ENODEV). */
 export function interfaceMtu(name: string): number {
   return withAnswer(SIOCGIFMTU, name, 'ask for the MTU of', (answer) => answer.getInt32(NAME_BYTES, true));
+}
+
+/** Whose driver it has (Linux): `veth`, `virtio_net`; '' where there is none that tells. Throws a SystemError (ENODEV). */
+export function interfaceDriver(name: string): string {
+  interfaceIndex(name);
+  const memory = mapAnonymous(4096);
+  const fd = check(libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket');
+  try {
+    const view = new DataView(memory.buffer);
+    new Uint8Array(memory.buffer).set(new TextEncoder().encode(name).subarray(0, NAME_BYTES - 1), IFREQ.name);
+    const pointer = memory.address + DRIVER_AT;
+    view.setUint32(NAME_BYTES, pointer % 2 ** 32, true);
+    view.setUint32(NAME_BYTES + 4, Math.floor(pointer / 2 ** 32), true);
+    view.setUint32(DRIVER_AT + ETHTOOL_DRVINFO.command, ETHTOOL_GDRVINFO, true);
+    if (libc().ioctl(fd, SIOCETHTOOL, memory.address) < 0) return '';
+    const at = DRIVER_AT + ETHTOOL_DRVINFO.driver;
+    return Buffer.from(memory.buffer, at, 32).toString('latin1').replace(/\0.*/s, '');
+  } finally {
+    libc().close(fd);
+    unmap(memory);
+  }
 }
 
 function listedMac(name: string): Uint8Array | undefined {

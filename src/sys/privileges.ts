@@ -36,7 +36,8 @@ export function dropPrivileges(options: {
   const ids = options.user === undefined ? undefined : lookupUser(options.user);
   if (options.user !== undefined && ids === undefined)
     throw new Error(`cannot become user '${options.user}': no such user`);
-  if (options.user !== undefined) initgroups(options.user, (ids as UserIds).gid);
+  const become = (step: () => void) => explained(options.user ?? '', step);
+  if (options.user !== undefined) become(() => initgroups(options.user as string, (ids as UserIds).gid));
   if (options.root !== undefined) {
     check(libc().chroot(options.root), 'chroot', options.root);
     process.chdir('/');
@@ -46,8 +47,8 @@ export function dropPrivileges(options: {
   // root keeps everything anyway.
   const keeps = keep.length > 0 && ids.uid !== 0;
   if (keeps) keepCapabilities();
-  process.setgid?.(ids.gid);
-  process.setuid?.(ids.uid);
+  become(() => process.setgid?.(ids.gid));
+  become(() => process.setuid?.(ids.uid));
   if (keeps) reduceCapabilities(keep);
   return keeps;
 }
@@ -70,6 +71,16 @@ export function raiseFileLimit(): number {
     return read(0);
   } finally {
     unmap(limits);
+  }
+}
+
+function explained(user: string, step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EPERM') throw error;
+    throw new Error(`cannot become user '${user}': EPERM (only root can; leave out -u)`, { cause: error });
   }
 }
 

@@ -60,7 +60,7 @@ for (const mode of TESTED_MODES) {
     assert.match(report, / tarpitArp [1-9]\d* tarpitNdp [1-9]/);
     assert.match(
       await running.ask('explain 10.7.0.10:5 10.7.0.70:80'),
-      /: drop \(not to a VIP, the tarpit has that address\)$/,
+      /: tarpit \(not to a VIP, that address holds whoever connects\)$/,
     );
 
     // The balancer's own address and a server's are no bait, whatever the list says.

@@ -94,5 +94,10 @@ export const TP_STATUS_SEND_REQUEST = 1;
 
 /** <asm-generic/socket.h>, Linux: beyond net.core.wmem_max, with CAP_NET_ADMIN. */
 export const SO_SNDBUFFORCE = 32;
+/** <linux/sockios.h>; behind the name in struct ifreq is a pointer to what is asked (<linux/ethtool.h>). */
+export const SIOCETHTOOL = 0x8946;
+/** struct ethtool_drvinfo: the command, and the driver's name in 32 bytes. */
+export const ETHTOOL_GDRVINFO = 3;
+export const ETHTOOL_DRVINFO = { command: 0, driver: 4, bytes: 196 } as const;
 /** <linux/sockios.h>; the MTU is an int behind the name in struct ifreq. */
 export const SIOCGIFMTU = 0x8921;
