@@ -9,7 +9,7 @@
 
 import { ARP, ARP_BYTES, ARP_REQUEST, arpOperation } from '../frame/arp.js';
 import { get32, set16, set32 } from '../frame/byte-order.js';
-import { DESTINATION_AT, ETHER_TYPE, EthernetView, isGroupMac, MAC_BYTES, SOURCE_AT } from '../frame/ethernet.js';
+import { DESTINATION_AT, ETHER_TYPE, EthernetView, isGroupMac, MAC_BYTES } from '../frame/ethernet.js';
 import { ICMP, ICMP_BYTES, ICMP_TYPE, ICMPV6_TYPE, isIcmpError, isIcmpv6Error } from '../frame/icmp.js';
 import { IPV6_ADDRESS_BYTES, IPV6_BYTES, isUnspecifiedV6 } from '../frame/ipv6.js';
 import { NDP } from '../frame/ndp.js';
@@ -334,10 +334,22 @@ export class Decision {
     return hashEnd(hashWord(hash, this.#ports));
   }
 
+  /** Written out: the loop took 20 ns of the 190 that a decision takes. */
   #address(frame: Uint8Array): void {
-    const mac = realValue.at.mac;
-    for (let i = 0; i < MAC_BYTES; i++) frame[DESTINATION_AT + i] = this.#real.bytes[mac + i];
-    for (let i = 0; i < MAC_BYTES; i++) frame[SOURCE_AT + i] = this.#ownMac[i];
+    const to = this.#real.bytes;
+    const from = this.#ownMac;
+    frame[11] = from[5];
+    frame[10] = from[4];
+    frame[9] = from[3];
+    frame[8] = from[2];
+    frame[7] = from[1];
+    frame[6] = from[0];
+    frame[5] = to[realValue.at.mac + 5];
+    frame[4] = to[realValue.at.mac + 4];
+    frame[3] = to[realValue.at.mac + 3];
+    frame[2] = to[realValue.at.mac + 2];
+    frame[1] = to[realValue.at.mac + 1];
+    frame[0] = to[realValue.at.mac];
   }
 
   /** Of the frame as it came, before there is a tunnel around it. */
