@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { collected, type Pace } from './piecemeal.js';
 
-/** A machine on which each thing takes 0.5 ms of the core, and for each of them so long is waited. */
-function machine(waitMs: number) {
+/** A machine on which each thing takes 0.5 ms of the core, and for the first `waits` of them so long is waited. */
+function machine(waitMs: number, waits = 8) {
   let nowMs = 0;
   let waitedMs = 0;
   const rests: number[] = [];
@@ -14,11 +14,13 @@ function machine(waitMs: number) {
       rests.push(ms);
       nowMs += ms;
     },
+    contendedUntilMs: Number.NEGATIVE_INFINITY,
   };
   function* things() {
     for (let i = 0; i < 8; i++) {
-      nowMs += 0.5 + waitMs;
-      waitedMs += waitMs;
+      const wait = i < waits ? waitMs : 0;
+      nowMs += 0.5 + wait;
+      waitedMs += wait;
       yield i;
     }
   }
@@ -36,4 +38,10 @@ test('collected takes its share of a core that others want, and no more', async 
   assert.deepEqual(await collected(things(), 0.1, pace), [0, 1, 2, 3, 4, 5, 6, 7]);
   // 0.5 ms of work a piece, so 4.5 ms of rest.
   assert.deepEqual(rests, new Array(8).fill(4.5));
+});
+
+test('collected takes a core for wanted for a while after it had to wait: who rests is let in at once', async () => {
+  const { pace, rests, things } = machine(0.5, 1);
+  await collected(things(), 0.1, pace);
+  assert.equal(rests.length, 8);
 });

@@ -8,9 +8,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitedForCoreMs } from '../sys/turns.js';
 
-const PIECE_MS = 1;
+/** A kernel may look only every 4 ms at who runs: a piece ends by itself long before. */
+const PIECE_MS = 0.25;
 /** A thread that waits for less than that part of its time has the core to itself. */
 const WAITING = 0.2;
+/** What was so will be so for a while; a thread that rests is let in at once and does not notice. */
+const CONTENDED_MS = 1000;
 
 /** What the work is paced by; times in milliseconds. */
 export interface Pace {
@@ -18,9 +21,16 @@ export interface Pace {
   /** So far this thread could have run and did not; constant where the system does not tell. */
   waitedMs(): number;
   rest(ms: number): Promise<unknown>;
+  /** So long others are known to want the core. */
+  contendedUntilMs: number;
 }
 
-const systemPace: Pace = { nowMs: () => performance.now(), waitedMs: waitedForCoreMs, rest: (ms) => sleep(ms) };
+const systemPace: Pace = {
+  nowMs: () => performance.now(),
+  waitedMs: waitedForCoreMs,
+  rest: (ms) => sleep(ms),
+  contendedUntilMs: Number.NEGATIVE_INFINITY,
+};
 
 /** All of `things`, in order, taking up to `share` of a core that others want. The world may change between pieces. */
 export async function collected<T>(things: Iterable<T>, share = 0.25, pace: Pace = systemPace): Promise<T[]> {
@@ -33,7 +43,8 @@ export async function collected<T>(things: Iterable<T>, share = 0.25, pace: Pace
     if (tookMs < PIECE_MS) continue;
     const waited = pace.waitedMs() - waitedMs;
     const ran = Math.max(0, tookMs - waited);
-    await (waited < WAITING * tookMs ? pause() : pace.rest(ran / share - ran));
+    if (waited >= WAITING * tookMs) pace.contendedUntilMs = pace.nowMs() + CONTENDED_MS;
+    await (pace.nowMs() < pace.contendedUntilMs ? pace.rest(ran / share - ran) : pause());
     startMs = pace.nowMs();
     waitedMs = pace.waitedMs();
   }
