@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import net, { type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { ipEndpoint, parseIp } from '../../src/core/address.js';
 import { chooseEngine } from '../../src/engine/choose.js';
 import type { EngineName } from '../../src/engine/engine.js';
@@ -96,7 +96,10 @@ export async function blackHole(t: Scene): Promise<{ port: number; address: stri
   for (let isFull = false; !isFull; ) {
     const filler = net.connect(port, '127.0.0.1').on('error', () => {});
     atEnd(t, () => filler.destroy());
-    isFull = await Promise.race([once(filler, 'connect').then(() => false), sleep(200, true)]);
+    await Promise.race([once(filler, 'connect'), sleep(200)]);
+    // Of a process that has not run for so long the time is up before it looks at its sockets.
+    await setImmediate();
+    isFull = filler.connecting;
   }
   return { port, address: `127.0.0.1:${port}` };
 }
