@@ -41,7 +41,6 @@ export interface RouterOptions {
   admitted(request: IncomingMessage): void;
 }
 
-const PIECE_BYTES = 65_536;
 /** Of a core that traffic wants, too. */
 const SHARE = 0.05;
 
@@ -50,7 +49,7 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #live: Live;
   readonly #metrics: Metrics;
-  readonly #reading: Paced<Buffer>;
+  readonly #reading: Paced<readonly Buffer[]>;
   /** Servers that take connections. Whoever can reach the port may ask for that. */
   readonly #able: Paced<number>;
   readonly #assets = readAssets();
@@ -163,13 +162,13 @@ function send(
 }
 
 /** Megabytes at once would keep traffic from the core for milliseconds. */
-async function sendInPieces(response: ServerResponse, type: string, body: Buffer): Promise<void> {
-  response.writeHead(200, { 'content-type': type, 'content-length': body.length });
-  function* pieces() {
-    for (let at = 0; at < body.length && !response.destroyed; at += PIECE_BYTES)
-      yield response.write(body.subarray(at, at + PIECE_BYTES));
+async function sendInPieces(response: ServerResponse, type: string, body: readonly Buffer[]): Promise<void> {
+  const length = body.reduce((sum, piece) => sum + piece.length, 0);
+  response.writeHead(200, { 'content-type': type, 'content-length': length });
+  function* sent() {
+    for (const piece of body) if (!response.destroyed) yield response.write(piece);
   }
-  await collected(pieces(), SHARE);
+  await collected(sent(), SHARE);
   if (!response.destroyed) response.end();
 }
 

@@ -4,8 +4,13 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { type MemoryDataPlane, startedService } from '../control/control.suite.js';
+import type { Service } from '../control/service.js';
 import { CAUSES, ENDINGS, REFUSALS } from '../core/meters.js';
 import { Metrics } from './metrics.js';
+
+async function textOf(service: Service): Promise<string> {
+  return String(Buffer.concat(await new Metrics(service).read()));
+}
 
 const promtool = spawnSync('promtool', ['--version']).error === undefined;
 
@@ -25,7 +30,7 @@ test('Metrics tells of each server what the shared tables hold', async (t) => {
   await service.execute('server 0 blacklist 7', 'unix');
   await service.execute('drain 1', 'unix');
 
-  const lines = String(await new Metrics(service).read()).split('\n');
+  const lines = (await textOf(service)).split('\n');
   const one = 'server="1",address="127.0.0.1:8002"';
   for (const line of [
     'pen_server_up{server="0",address="127.0.0.1:8001"} 0',
@@ -55,7 +60,7 @@ test('Metrics shows no empty row, and text from outside only as a label value', 
   const { service } = await startedService(t);
   await service.execute('server 0 address /tmp/a"b\\c', 'unix');
   await service.execute('server 3 address 127.0.0.1 port 9', 'unix');
-  const text = String(await new Metrics(service).read());
+  const text = await textOf(service);
   assert(!text.includes('server="2"'));
   assert(text.includes('pen_server_up{server="3",address="127.0.0.1:9"} 1'));
   assert(text.includes('pen_server_up{server="0",address="/tmp/a\\"b\\\\c"} 1'));
@@ -63,7 +68,7 @@ test('Metrics shows no empty row, and text from outside only as a label value', 
 
 test('promtool finds nothing to mend', { skip: !promtool && 'no promtool here (Debian: prometheus)' }, async (t) => {
   const { service } = await startedService(t);
-  const checked = spawnSync('promtool', ['check', 'metrics'], { input: await new Metrics(service).read() });
+  const checked = spawnSync('promtool', ['check', 'metrics'], { input: await textOf(service) });
   assert.equal(`${checked.stdout}${checked.stderr}`, '');
 });
 
@@ -83,7 +88,7 @@ function returnDirectly(plane: MemoryDataPlane): void {
 test('Metrics tells who answers and what was sent on with direct server return', async (t) => {
   const { service, plane } = await startedService(t);
   returnDirectly(plane);
-  const lines = String(await new Metrics(service).read()).split('\n');
+  const lines = (await textOf(service)).split('\n');
   for (const line of [
     'pen_dsr_answers{server="0",address="127.0.0.1:8001"} 1',
     'pen_dsr_answers{server="1",address="127.0.0.1:8002"} 0',
@@ -117,7 +122,7 @@ test('Metrics tells handshakes, streams that were cut, and when certificates end
     cutByServers: 9,
   };
   plane.tlsCounts = () => counts;
-  const lines = String(await new Metrics(service).read()).split('\n');
+  const lines = (await textOf(service)).split('\n');
   for (const line of [
     'pen_tls_handshakes_total{side="client",result="full"} 5',
     'pen_tls_handshakes_total{side="client",result="failed"} 3',
@@ -135,7 +140,7 @@ test('Metrics tells handshakes, streams that were cut, and when certificates end
 test('dashboard and alert rules ask for metrics that there are', async (t) => {
   const [proxy, direct] = [await startedService(t), await startedService(t)];
   returnDirectly(direct.plane);
-  const texts = await Promise.all([proxy, direct].map(({ service }) => new Metrics(service).read()));
+  const texts = await Promise.all([proxy, direct].map(({ service }) => textOf(service)));
   const known = new Set([...texts.join('\n').matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));
   for (const file of ['grafana-dashboard.json', 'alerts.yml']) {
     const text = readFileSync(new URL(`../../../docs/monitoring/${file}`, import.meta.url), 'utf8');

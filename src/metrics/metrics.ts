@@ -67,12 +67,12 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** The text of one reading. */
-  async read(): Promise<Buffer> {
+  /** The text of one reading, in pieces to be joined: with many servers it is megabytes. */
+  async read(): Promise<readonly Buffer[]> {
     this.#summary = this.#service.views.summary();
     const general = Buffer.from(`${await processMetrics()}${await this.#registry.metrics()}`);
     const servers = await collected(this.#service.views.servers(), SHARE);
-    return Buffer.concat([general, ...(await collected(serverMetrics(servers), SHARE))]);
+    return [general, ...(await collected(serverMetrics(servers), SHARE))];
   }
 
   #addBalancer(): void {
