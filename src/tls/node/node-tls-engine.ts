@@ -177,8 +177,9 @@ export class NodeTlsEngine extends PassingLayer implements TlsLayer, Layer {
       return;
     }
     wire.once('finish', over).once('close', over);
+    // Not from within the last step of the handshake: OpenSSL says nothing then.
     if (wire.writableFinished) over();
-    else tls.end();
+    else setImmediate(() => tls.end());
     tls.resume();
   }
 
