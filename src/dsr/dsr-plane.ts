@@ -3,47 +3,39 @@
  * with the proxy's. The packets are the kernel's affair; here a timer looks after servers, a few times a second.
  */
 import { randomInt } from 'node:crypto';
-import { availableParallelism, networkInterfaces } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Endpoint, formatIp, type IpEndpoint, type IpWords, ipEndpoint, isV4, parseIp } from '../core/address.js';
+import { type Endpoint, formatIp, type IpEndpoint, type IpWords, ipEndpoint } from '../core/address.js';
 import { ClientTable } from '../core/client-table.js';
 import type { Configuration, DsrMode, DsrRole } from '../core/configuration.js';
 import { maglevSize } from '../core/selection/maglev.js';
 import { ServerState } from '../core/server-state.js';
-import { ADDRESS_BITS, type Vip } from '../core/vip.js';
+import type { Vip } from '../core/vip.js';
 import { formatMac } from '../frame/ethernet.js';
 import type { ConnectionSnapshot, DataPlane, FrameView, RealSnapshot, VipSnapshot } from '../proxy/data-plane.js';
 import { Transparency } from '../proxy/transparency.js';
 import { monotonicMs } from '../sys/clock.js';
-import { SystemError } from '../sys/errno.js';
-import { interfaceDriver, interfaceIndex, interfaceMac, interfaceMtu } from '../sys/network-interface.js';
+import { interfaceMtu } from '../sys/network-interface.js';
 import { ownAddresses as hostAddresses } from '../sys/own-address.js';
-import { Routes } from '../sys/route.js';
 import { NO_TLS_COUNTS, type TlsCounts } from '../tls/counts.js';
 import { choosePath } from './choose-path.js';
 import { Controller } from './controller.js';
 import { DsrError } from './errors.js';
 import { explain, formatQuestion } from './explain.js';
 import { GroupMembership } from './group-membership.js';
-import {
-  ABUSE_REAL,
-  type Dimensions,
-  defaultDimensions,
-  EMERGENCY_REAL,
-  NO_REAL,
-  OUTCOME_NAMES,
-  PAGE_BYTES,
-} from './layout.js';
+import { macOf, ownAddresses, sourceOf, tunnelSource, vethWarning } from './interface-facts.js';
+import { ABUSE_REAL, type Dimensions, defaultDimensions, EMERGENCY_REAL, NO_REAL, OUTCOME_NAMES } from './layout.js';
 import { LinkProbes } from './link-probes.js';
 import type { Link, Path } from './path.js';
+import { programOptions } from './program-options.js';
 import type { FarOptions } from './reach.js';
-import { addressBytes, addressWords } from './record.js';
 import { describe, type Reported, realsOf, vipsOf } from './report.js';
-import { farServers, type OwnAddress, requireServices, requireVip } from './requirements.js';
+import { farServers, requireServices, requireVip } from './requirements.js';
+import { pagesToMake, requireRoom } from './room.js';
 import { listenVip, pagesFor, targetOf } from './services.js';
 import { hasTarpit, requireTarpitApart } from './tarpit-list.js';
-import type { Way } from './tunnels.js';
 import { VipClaims } from './vip-claims.js';
+import { Ways } from './ways.js';
 
 /** Between two looks; a change of blacklists by command is not kept waiting for it. */
 const TURN_MS = 100;
@@ -53,8 +45,6 @@ const LOOK_MS = 1000;
 const FIRST_ANSWERS_MS = 1000;
 /** Lines about servers that cannot be reached; more of them are counted. */
 const MOST_FAR = 20;
-/** fe80::/10, as the first word of an address. */
-const LINK_LOCAL = 0xfe800000 | 0;
 /** The same on every balancer and at every start, so that they agree and clients stay where they were. */
 const SEED = 0x50454e31;
 
@@ -90,7 +80,8 @@ export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
   const random = () => randomInt(2 ** 32);
   const threads = configuration.settings.threads || availableParallelism();
   const path = choosePath({ mode, pinDirectory, interfaceName, size, threads, program: all, random, log, failed });
-  if (path.mode === 'native' && interfaceDriver(interfaceName) === 'veth') log(vethLine(interfaceName));
+  const warning = path.mode === 'native' ? vethWarning(interfaceName) : undefined;
+  if (warning !== undefined) log(warning);
   let probes: Link | undefined;
   let groups: GroupMembership | undefined;
   // Of a program the kernel lets an interface have one, of packet sockets any number.
@@ -153,12 +144,12 @@ export class DsrPlane implements DataPlane, FrameView {
   #sources: { 4?: IpWords | undefined; 6?: IpWords | undefined } = {};
   #interfaceMtu = 0;
   #usesTunnels = false;
-  /** Once there are tunnels. */
-  #routes: Routes | undefined;
+  readonly #ways: Ways;
 
   constructor(options: DsrOptions, { path, claims, probes, groups, size, slots, listen, mac }: Parts) {
     const { interfaceName, configuration } = options;
     this.#options = options;
+    this.#ways = new Ways(interfaceName);
     this.#path = path;
     this.#claims = claims;
     this.#probes = probes;
@@ -186,7 +177,7 @@ export class DsrPlane implements DataPlane, FrameView {
       token: randomInt(2 ** 32),
       source: (family) => this.#sources[family],
       interfaceMtu: () => this.#interfaceMtu,
-      way: (address) => this.#wayTo(address),
+      way: (address) => this.#ways.to(address),
     };
     this.#controller = new Controller(
       {
@@ -391,7 +382,7 @@ export class DsrPlane implements DataPlane, FrameView {
     this.#timer = undefined;
     this.#probes.close();
     this.#groups.close();
-    this.#routes?.close();
+    this.#ways.close();
     await this.#path.close();
     this.#claims?.close();
   }
@@ -479,23 +470,6 @@ export class DsrPlane implements DataPlane, FrameView {
       this.#interfaceMtu = interfaceMtu(this.#options.interfaceName);
   }
 
-  /** The kernel's route, if frames of the interface get there. */
-  #wayTo(address: IpWords): Way {
-    const { interfaceName } = this.#options;
-    if (process.platform !== 'linux') return 'tunnels need Linux';
-    this.#routes ??= new Routes();
-    const bytes = addressBytes(address);
-    const route = this.#routes.to(isV4(address) ? bytes.slice(12) : bytes);
-    if (!route) return 'no route';
-    if (!route.isUnicast) return 'an address of our own';
-    if (route.interfaceIndex !== interfaceIndex(interfaceName)) return `its route does not leave by '${interfaceName}'`;
-    const { gateway, mtu } = route;
-    if (!gateway) return { nextHop: address, mtu };
-    const nextHop: IpWords =
-      gateway.length === 16 ? addressWords(gateway) : [0, 0, 0xffff, new DataView(gateway.buffer).getInt32(0)];
-    return { nextHop, mtu };
-  }
-
   #turnOrFail(): void {
     if (this.#isDetached) return;
     try {
@@ -535,78 +509,12 @@ export class DsrPlane implements DataPlane, FrameView {
   }
 }
 
-function programOptions(services: readonly { readonly vip: Vip }[], configuration: Configuration) {
-  const { settings, acls } = configuration;
-  const families = new Set(services.map(({ vip }) => (isV4(vip.address) ? 4 : 6)));
-  const acl = (acls[settings.clientAcl]?.length ?? 0) > 0;
-  const prefixes = services.some(({ vip }) => vip.bits < ADDRESS_BITS);
-  const tarpit = hasTarpit(configuration);
-  // Without a VIP there is nothing to know, but a program there must be.
-  return {
-    ipv4: families.has(4) || families.size === 0 || tarpit,
-    ipv6: families.has(6) || tarpit,
-    vlan: true,
-    acl,
-    prefixes,
-    tarpit,
-  };
-}
-
 /** LISTEN and those of `dsr_vip`. */
 function claimedBy({ vips }: Configuration, listen: Vip | undefined): readonly Vip[] {
   return listen ? [listen, ...vips] : vips;
 }
 
-/** Room for twice as much: services may be added while we run. */
-function pagesToMake(needed: number): number {
-  return Math.max(defaultDimensions.pages, 2 ** Math.ceil(Math.log2(2 * needed)));
-}
-
-function requireRoom(needed: number, { pages }: Dimensions): void {
-  const room = Math.floor(0.75 * pages);
-  if (needed <= room) return;
-  const kilobytes = (count: number) => Math.ceil((count * PAGE_BYTES) / 1024);
-  throw new DsrError(
-    `no room for the tables of all services: ${kilobytes(needed)} KB of ${kilobytes(room)} (start pen again: it makes room for twice what it finds)`,
-  );
-}
-
-/** XDP_TX on a veth hands frames to the peer's own XDP queue, which there is only beside a program. */
-function vethLine(interfaceName: string): string {
-  return `'${interfaceName}' is a veth: what is sent on arrives only if an XDP program is attached to its other end, too; otherwise take dsr_mode generic`;
-}
-
-function macOf(interfaceName: string): Uint8Array {
-  try {
-    const mac = interfaceMac(interfaceName);
-    if (mac) return mac;
-  } catch (error) {
-    if (!(error instanceof SystemError) || error.code !== 'ENODEV') throw error;
-    throw new DsrError(`cannot return directly on '${interfaceName}': no such interface`, { cause: error });
-  }
-  throw new DsrError(`cannot return directly on '${interfaceName}': it is no Ethernet`);
-}
-
 /** What a VIP may not be: with `auto` it is the host's while this is the master. */
 function foreignTo({ settings }: Configuration, interfaceName: string): IpWords[] {
   return settings.dsrRole === 'auto' ? [] : hostAddresses(interfaceName);
-}
-
-function ownAddresses(interfaceName: string): OwnAddress[] {
-  return networkInterfaces()[interfaceName] ?? [];
-}
-
-/** Of the IPv6 addresses the link-local one, which answers always reach. */
-function sourceOf(own: readonly OwnAddress[]): Uint8Array | undefined {
-  const all = own.map(({ address }) => parseIp(address.replace(/%.*/, ''))).filter((words) => words && !isV4(words));
-  const linkLocal = all.find((words) => words && formatIp(words).startsWith('fe80:'));
-  const words = linkLocal ?? all[0];
-  return words && addressBytes(words);
-}
-
-/** The interface's first address that others can answer to from afar. */
-function tunnelSource(own: readonly OwnAddress[], family: 4 | 6): IpWords | undefined {
-  return own
-    .map(({ address }) => parseIp(address.replace(/%.*/, '')))
-    .find((words) => words !== undefined && isV4(words) === (family === 4) && (words[0] & 0xffc00000) !== LINK_LOCAL);
 }
