@@ -1,5 +1,6 @@
 /** Network interfaces by name. */
 import { networkInterfaces } from 'node:os';
+import { SystemError } from './errno.js';
 import { check, libc } from './libc.js';
 import { mapAnonymous, unmap } from './memory.js';
 import {
@@ -44,22 +45,21 @@ export function interfaceMtu(name: string): number {
 
 /** Whose driver it has (Linux): `veth`, `virtio_net`; '' where there is none that tells. Throws a SystemError (ENODEV). */
 export function interfaceDriver(name: string): string {
-  interfaceIndex(name);
-  const memory = mapAnonymous(4096);
-  const fd = check(libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket');
+  const ask = (question: DataView, address: number) => {
+    const pointer = address + DRIVER_AT;
+    question.setUint32(NAME_BYTES, pointer % 2 ** 32, true);
+    question.setUint32(NAME_BYTES + 4, Math.floor(pointer / 2 ** 32), true);
+    question.setUint32(DRIVER_AT + ETHTOOL_DRVINFO.command, ETHTOOL_GDRVINFO, true);
+  };
+  const read = ({ buffer }: DataView) => {
+    const text = Buffer.from(buffer, DRIVER_AT + ETHTOOL_DRVINFO.driver, 32).toString('latin1');
+    return text.replace(/\0.*/s, '');
+  };
   try {
-    const view = new DataView(memory.buffer);
-    new Uint8Array(memory.buffer).set(new TextEncoder().encode(name).subarray(0, NAME_BYTES - 1), IFREQ.name);
-    const pointer = memory.address + DRIVER_AT;
-    view.setUint32(NAME_BYTES, pointer % 2 ** 32, true);
-    view.setUint32(NAME_BYTES + 4, Math.floor(pointer / 2 ** 32), true);
-    view.setUint32(DRIVER_AT + ETHTOOL_DRVINFO.command, ETHTOOL_GDRVINFO, true);
-    if (libc().ioctl(fd, SIOCETHTOOL, memory.address) < 0) return '';
-    const at = DRIVER_AT + ETHTOOL_DRVINFO.driver;
-    return Buffer.from(memory.buffer, at, 32).toString('latin1').replace(/\0.*/s, '');
-  } finally {
-    libc().close(fd);
-    unmap(memory);
+    return withAnswer(SIOCETHTOOL, name, 'ask for the driver of', read, ask);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === 'EOPNOTSUPP') return '';
+    throw error;
   }
 }
 
@@ -71,14 +71,21 @@ function listedMac(name: string): Uint8Array | undefined {
     : Uint8Array.from(Buffer.from(mac.replaceAll(':', ''), 'hex'));
 }
 
-/** Asks about an interface; `read` gets the struct ifreq of the answer. */
-function withAnswer<T>(request: number, name: string, action: string, read: (answer: DataView) => T): T {
+/** Asks about an interface; `read` gets the struct ifreq of the answer, `ask` that of the question and where it lies. */
+function withAnswer<T>(
+  request: number,
+  name: string,
+  action: string,
+  read: (answer: DataView) => T,
+  ask: (question: DataView, address: number) => void = () => {},
+): T {
   interfaceIndex(name);
   const memory = mapAnonymous(4096);
   const fd = check(libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket');
   try {
     const bytes = new Uint8Array(memory.buffer);
     bytes.set(new TextEncoder().encode(name).subarray(0, NAME_BYTES - 1), IFREQ.name);
+    ask(new DataView(memory.buffer), memory.address);
     check(libc().ioctl(fd, request, memory.address), action, name);
     return read(new DataView(memory.buffer));
   } finally {
