@@ -1,7 +1,7 @@
 /** What each path of the admin port answers. docs/internals/admin.md has the table. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Origin } from '../control/argument.js';
-import { collected } from '../control/piecemeal.js';
+import { collected, SMALL_SHARE } from '../control/piecemeal.js';
 import type { Service } from '../control/service.js';
 import type { ServerBrief } from '../control/statistics.js';
 import { Metrics } from '../metrics/metrics.js';
@@ -40,9 +40,6 @@ export interface RouterOptions {
   /** Called for each request of somebody who may command. */
   admitted(request: IncomingMessage): void;
 }
-
-/** Of a core that traffic wants, too. */
-const SHARE = 0.05;
 
 export class Router {
   readonly #service: Service;
@@ -168,7 +165,7 @@ async function sendInPieces(response: ServerResponse, type: string, body: readon
   function* sent() {
     for (const piece of body) if (!response.destroyed) yield response.write(piece);
   }
-  await collected(sent(), SHARE);
+  await collected(sent(), SMALL_SHARE);
   if (!response.destroyed) response.end();
 }
 

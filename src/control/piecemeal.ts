@@ -15,6 +15,9 @@ const WAITING = 0.2;
 /** What was so will be so for a while; a thread that rests is let in at once and does not notice. */
 const CONTENDED_MS = 1000;
 
+/** A share for what can wait, as a reading of /metrics: it may take a second, and is asked for four times a minute. */
+export const SMALL_SHARE = 0.05;
+
 /** What the work is paced by; times in milliseconds. */
 export interface Pace {
   nowMs(): number;

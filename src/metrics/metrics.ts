@@ -3,7 +3,7 @@
  * main thread, so that the workers never notice.
  */
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { collected } from '../control/piecemeal.js';
+import { collected, SMALL_SHARE } from '../control/piecemeal.js';
 import type { Service } from '../control/service.js';
 import type { Summary } from '../control/statistics.js';
 import type { VipSnapshot } from '../proxy/data-plane.js';
@@ -16,9 +16,6 @@ import { threadCpuSeconds } from './thread-cpu.js';
  * ten times tell as much of a thread that has little to do.
  */
 let processRegistry: Registry | undefined;
-
-/** Of a core that traffic wants, too: a reading may take a second, and is asked for four times a minute. */
-const SHARE = 0.05;
 
 /** Gauges whose names are those of counters, and CPU times that begin with the first reading instead of with the process. */
 const LEFT_OUT = [
@@ -71,8 +68,8 @@ export class Metrics {
   async read(): Promise<readonly Buffer[]> {
     this.#summary = this.#service.views.summary();
     const general = Buffer.from(`${await processMetrics()}${await this.#registry.metrics()}`);
-    const servers = await collected(this.#service.views.servers(), SHARE);
-    return [general, ...(await collected(serverMetrics(servers), SHARE))];
+    const servers = await collected(this.#service.views.servers(), SMALL_SHARE);
+    return [general, ...(await collected(serverMetrics(servers), SMALL_SHARE))];
   }
 
   #addBalancer(): void {
