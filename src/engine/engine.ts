@@ -61,7 +61,7 @@ export interface EngineHandler {
 export interface Engine {
   readonly name: EngineName;
   readonly peer: PeerAddress;
-  /** Milliseconds of the monotonic clock that all threads share. */
+  /** Milliseconds of the monotonic clock that all threads share, as of the beginning of this engine's turn. */
   now(): number;
 
   /**
