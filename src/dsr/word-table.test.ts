@@ -14,7 +14,7 @@ function read(table: WordTable, n: number): number | undefined {
   return table.find(key(n), value) ? value[0] : undefined;
 }
 
-test('WordTable forgets what was not asked for the longest', () => {
+test('WordTable forgets what was not asked for', () => {
   const table = new WordTable(layout, true);
   for (const n of [1, 2, 3, 4]) table.put(key(n), Int32Array.from([n, 0]));
   assert.equal(read(table, 1), 1);
@@ -40,7 +40,7 @@ test('WordTable without eviction is full when it is full', () => {
   );
 });
 
-test('WordTable agrees with a Map through 100,000 random calls', () => {
+test('WordTable has each key as it was put last, or, if others came since, not at all', () => {
   const seed = Number(process.env.PEN_TEST_SEED ?? Date.now() % 2 ** 31);
   const next = randomNumbers(seed);
   const shape = { ...layout, maxEntries: 50 };
@@ -48,25 +48,52 @@ test('WordTable agrees with a Map through 100,000 random calls', () => {
   const model = new Map<number, number>();
   for (let i = 0; i < 100_000; i++) {
     const n = next() % 80;
-    const known = model.get(n);
     switch (next() % 3) {
-      case 0:
-        model.delete(n);
-        if (model.size === 50) model.delete(model.keys().next().value as number);
-        model.set(n, i);
+      case 0: {
+        const isNew = !model.has(n);
         table.put(key(n), Int32Array.from([i, 0]));
+        model.set(n, i);
+        // One went if there was no room, and it is not the new one.
+        const gone = [...model.keys()].filter((one) => !table.peek(key(one), new Int32Array(2)));
+        assert.equal(gone.length, isNew && model.size === 51 ? 1 : 0, `seed ${seed}, call ${i}`);
+        for (const one of gone) model.delete(one);
+        assert.ok(model.has(n), `seed ${seed}, call ${i}`);
         break;
+      }
       case 1:
-        assert.equal(read(table, n), known, `seed ${seed}, call ${i}`);
-        if (known !== undefined) {
-          model.delete(n);
-          model.set(n, known);
-        }
+        assert.equal(read(table, n), model.get(n), `seed ${seed}, call ${i}`);
         break;
       default:
         assert.equal(table.delete(key(n)), model.delete(n), `seed ${seed}, call ${i}`);
     }
     assert.equal(table.size, model.size);
+  }
+});
+
+test('WordTable keeps what is asked for now and then while strangers come that are never asked for', () => {
+  const table = new WordTable({ ...layout, maxEntries: 100 }, true);
+  const inUse = Array.from({ length: 50 }, (_, n) => n);
+  for (const n of inUse) table.put(key(n), Int32Array.from([n, 0]));
+  for (let stranger = 1000; stranger < 11_000; stranger++) {
+    table.put(key(stranger), Int32Array.from([stranger, 0]));
+    // Each once in 50: more often than the hand comes round, which takes 50 strangers.
+    assert.equal(read(table, stranger % 50), stranger % 50);
+  }
+  assert.deepEqual(
+    inUse.filter((n) => read(table, n) !== n),
+    [],
+  );
+});
+
+test('WordTable finds room for a new key though all others are in use', () => {
+  const table = new WordTable({ ...layout, maxEntries: 3000 }, true);
+  const all = Array.from({ length: 3000 }, (_, n) => n);
+  for (const n of all) table.put(key(n), Int32Array.from([n, 0]));
+  for (let stranger = 3000; stranger < 3010; stranger++) {
+    for (const n of all) read(table, n);
+    assert.equal(table.put(key(stranger), Int32Array.from([stranger, 0])), true);
+    assert.equal(read(table, stranger), stranger);
+    assert.equal(table.size, 3000);
   }
 });
 

@@ -1,6 +1,11 @@
 /**
- * A hash table of fixed keys and values of 32-bit words, in place of a BPF hash map: bounded, on typed arrays, and when it
- * is full the entry that was not asked for the longest goes, or the new one is refused. Hot path: nothing is allocated.
+ * A hash table of fixed keys and values of 32-bit words, in place of a BPF hash map: bounded, on typed arrays. When it is
+ * full a new entry is refused, or has the place of one that was not asked for lately: a hand goes round over all entries, passes
+ * over those that were asked for since it was there last, and takes the first other one (CLOCK: Corbato, 1968). So entries
+ * that nobody has asked for, as a flood leaves them, go before those in use. An entry is one row of memory, so that a
+ * look-up touches one place, and finding it writes no more than that it was found. Hot path: nothing is allocated.
+ *
+ *   row   │ key │ value │ next of its bucket │ asked for │
  *
  * Clients choose keys: the hash is one of a family (multiply-shift: Dietzfelbinger, 1996), drawn by random numbers that
  * lie in the memory, so any two keys meet in a bucket with a chance of 2^-17 at most, whoever chose them.
@@ -15,11 +20,16 @@ import { hashEnd, hashWord } from './hash.js';
 
 /** No entry. */
 const NIL = -1;
-/** Words of an entry beside key and value: next, newer, older. */
-const LINKS = 3;
+/** Words of an entry behind key and value. */
+const TAIL_WORDS = 2;
+/** Where each is, counted from the end of the value. */
+const NEXT_AT = 0;
+const ASKED_AT = 1;
 
 /** Of a chain: far more than a bucket ever has. */
 const MOST_STEPS = 1024;
+/** Entries that the hand passes over: if all are in use, one of them must go, and soon. Some 5 microseconds. */
+const MOST_PASSED = 1024;
 
 /** The bytes are multiples of four. */
 interface Shape {
@@ -31,35 +41,30 @@ interface Shape {
 export class WordTable {
   readonly #keyWords: number;
   readonly #valueWords: number;
+  readonly #rowWords: number;
+  readonly #maxEntries: number;
   readonly #evicts: boolean;
-  readonly #keys: Int32Array;
-  readonly #values: Int32Array;
+  /** One row for each entry. */
+  readonly #rows: Int32Array;
+  /** Bucket -> first entry. `next` is also the chain of free entries. */
+  readonly #buckets: Int32Array;
   /** The key of the entry that goes. */
   readonly #goes: Int32Array;
-  /** Bucket -> first entry; entry -> next of its bucket, which is also the chain of free entries. */
-  readonly #buckets: Int32Array;
-  readonly #next: Int32Array;
-  /** The list by use: the latest first. */
-  readonly #newer: Int32Array;
-  readonly #older: Int32Array;
   /** The size, where others see it. */
   readonly #size: Int32Array;
   /** Of the hash: a number for each half of a word of the key, and one to begin with. */
   readonly #factors: Int32Array;
   /** That leaves of a hash the bits of a bucket's number. */
   readonly #shift: number;
-  #newest = NIL;
-  #oldest = NIL;
+  /** The entry that the hand comes to next. */
+  #hand = 0;
   #free = NIL;
   #used = 0;
 
   /** Memory for a table, to be shared. Where strangers choose keys, `random` gives 32 bits that they cannot guess. */
   static allocate(shape: Shape, random = fixedNumbers()): SharedArrayBuffer {
-    const { keyBytes, valueBytes, maxEntries } = shape;
     const factors = factorsOf(shape);
-    const memory = new SharedArrayBuffer(
-      (1 + factors + bucketsOf(shape) + LINKS * maxEntries) * 4 + maxEntries * (keyBytes + valueBytes),
-    );
+    const memory = new SharedArrayBuffer((1 + factors + bucketsOf(shape) + rowWordsOf(shape) * shape.maxEntries) * 4);
     new Int32Array(memory, 4, factors).forEach((_, i, all) => {
       all[i] = random();
     });
@@ -69,9 +74,10 @@ export class WordTable {
 
   /** An empty table, of which only one is ever made to write to its memory. */
   constructor(shape: Shape, evicts: boolean, memory = WordTable.allocate(shape)) {
-    const { keyBytes, valueBytes, maxEntries } = shape;
-    this.#keyWords = keyBytes >> 2;
-    this.#valueWords = valueBytes >> 2;
+    this.#keyWords = shape.keyBytes >> 2;
+    this.#valueWords = shape.valueBytes >> 2;
+    this.#rowWords = rowWordsOf(shape);
+    this.#maxEntries = shape.maxEntries;
     this.#goes = new Int32Array(this.#keyWords);
     this.#evicts = evicts;
     let at = 0;
@@ -84,11 +90,7 @@ export class WordTable {
     this.#factors = words(factorsOf(shape));
     this.#shift = 32 - Math.log2(bucketsOf(shape));
     this.#buckets = words(bucketsOf(shape));
-    this.#next = words(maxEntries);
-    this.#newer = words(maxEntries);
-    this.#older = words(maxEntries);
-    this.#keys = words(maxEntries * this.#keyWords);
-    this.#values = words(maxEntries * this.#valueWords);
+    this.#rows = words(shape.maxEntries * this.#rowWords);
   }
 
   get size(): number {
@@ -100,11 +102,12 @@ export class WordTable {
     let entry = this.#buckets[this.bucketOf(key)];
     // An entry that changes its place meanwhile might lead round in a circle.
     for (let steps = 0; entry !== NIL && steps < MOST_STEPS; steps++) {
-      if (this.#hasKey(entry, key)) {
-        this.#copyValue(entry, value);
-        return this.#stillHasKey(entry, key);
+      const row = entry * this.#rowWords;
+      if (this.#hasKey(row, key)) {
+        this.#copyValue(row, value);
+        return this.#stillHasKey(row, key);
       }
-      entry = this.#next[entry];
+      entry = this.#rows[this.#tailOf(row) + NEXT_AT];
     }
     return false;
   }
@@ -113,32 +116,33 @@ export class WordTable {
   find(key: Int32Array, value: Int32Array): boolean {
     const entry = this.#find(key, this.bucketOf(key));
     if (entry === NIL) return false;
-    this.#use(entry);
-    this.#copyValue(entry, value);
+    const row = entry * this.#rowWords;
+    this.#copyValue(row, value);
+    this.#rows[this.#tailOf(row) + ASKED_AT] = 1;
     return true;
   }
 
   /** False if there is no room and nothing may go. */
   put(key: Int32Array, value: Int32Array): boolean {
     const bucket = this.bucketOf(key);
-    let entry = this.#find(key, bucket);
-    if (entry === NIL) {
-      entry = this.#take();
-      if (entry === NIL) return false;
-      const at = entry * this.#keyWords;
-      // Spoilt: what it would be found by is the old key with the first word turned round, which no client has.
-      Atomics.store(this.#keys, at, ~this.#keys[at]);
-      this.#setValue(entry, value);
-      for (let i = 1; i < this.#keyWords; i++) this.#keys[at + i] = key[i];
-      Atomics.store(this.#keys, at, key[0]);
-      this.#next[entry] = this.#buckets[bucket];
-      Atomics.store(this.#buckets, bucket, entry);
-      this.#link(entry);
-      this.#size[0]++;
-    } else {
-      this.#use(entry);
-      this.#setValue(entry, value);
+    const known = this.#find(key, bucket);
+    if (known !== NIL) {
+      this.#setValue(known * this.#rowWords, value);
+      return true;
     }
+    const entry = this.#take();
+    if (entry === NIL) return false;
+    const rows = this.#rows;
+    const row = entry * this.#rowWords;
+    // Spoilt: what it would be found by is the old key with the first word turned round, which no client has.
+    Atomics.store(rows, row, ~rows[row]);
+    this.#setValue(row, value);
+    for (let i = 1; i < this.#keyWords; i++) rows[row + i] = key[i];
+    Atomics.store(rows, row, key[0]);
+    rows[this.#tailOf(row) + NEXT_AT] = this.#buckets[bucket];
+    rows[this.#tailOf(row) + ASKED_AT] = 0;
+    Atomics.store(this.#buckets, bucket, entry);
+    this.#size[0]++;
     return true;
   }
 
@@ -147,7 +151,7 @@ export class WordTable {
     const entry = this.#find(key, bucket);
     if (entry === NIL) return false;
     this.#remove(entry, bucket);
-    this.#next[entry] = this.#free;
+    this.#rows[this.#tailOf(entry * this.#rowWords) + NEXT_AT] = this.#free;
     this.#free = entry;
     return true;
   }
@@ -155,56 +159,74 @@ export class WordTable {
   #take(): number {
     if (this.#free !== NIL) {
       const entry = this.#free;
-      this.#free = this.#next[entry];
+      this.#free = this.#nextOf(entry);
       return entry;
     }
-    if (this.#used < this.#next.length) return this.#used++;
-    if (!this.#evicts) return NIL;
-    const entry = this.#oldest;
-    for (let i = 0, at = entry * this.#keyWords; i < this.#keyWords; i++) this.#goes[i] = this.#keys[at + i];
-    this.#remove(entry, this.bucketOf(this.#goes));
-    return entry;
+    if (this.#used < this.#maxEntries) return this.#used++;
+    return this.#evicts ? this.#evict() : NIL;
+  }
+
+  /** All entries are in use: makes one that is not, by the hand. */
+  #evict(): number {
+    for (let passed = 0; ; passed++) {
+      const entry = this.#hand;
+      this.#hand = entry + 1 === this.#maxEntries ? 0 : entry + 1;
+      const row = entry * this.#rowWords;
+      const asked = this.#tailOf(row) + ASKED_AT;
+      if (this.#rows[asked] !== 0 && passed < MOST_PASSED) {
+        this.#rows[asked] = 0;
+        continue;
+      }
+      for (let i = 0; i < this.#keyWords; i++) this.#goes[i] = this.#rows[row + i];
+      this.#remove(entry, this.bucketOf(this.#goes));
+      return entry;
+    }
   }
 
   #remove(entry: number, bucket: number): void {
     let before = NIL;
-    for (let at = this.#buckets[bucket]; at !== entry; at = this.#next[at]) before = at;
-    if (before === NIL) this.#buckets[bucket] = this.#next[entry];
-    else this.#next[before] = this.#next[entry];
-    this.#unlink(entry);
+    for (let at = this.#buckets[bucket]; at !== entry; at = this.#nextOf(at)) before = at;
+    if (before === NIL) this.#buckets[bucket] = this.#nextOf(entry);
+    else this.#rows[this.#tailOf(before * this.#rowWords) + NEXT_AT] = this.#nextOf(entry);
     this.#size[0]--;
   }
 
   #find(key: Int32Array, bucket: number): number {
-    for (let entry = this.#buckets[bucket]; entry !== NIL; entry = this.#next[entry]) {
-      if (this.#hasKey(entry, key)) return entry;
+    for (let entry = this.#buckets[bucket]; entry !== NIL; entry = this.#nextOf(entry)) {
+      if (this.#hasKey(entry * this.#rowWords, key)) return entry;
     }
     return NIL;
   }
 
-  #hasKey(entry: number, key: Int32Array): boolean {
-    const at = entry * this.#keyWords;
+  #nextOf(entry: number): number {
+    return this.#rows[this.#tailOf(entry * this.#rowWords) + NEXT_AT];
+  }
+
+  #tailOf(row: number): number {
+    return row + this.#rowWords - TAIL_WORDS;
+  }
+
+  #hasKey(row: number, key: Int32Array): boolean {
     let i = 0;
-    while (i < this.#keyWords && this.#keys[at + i] === key[i]) i++;
+    while (i < this.#keyWords && this.#rows[row + i] === key[i]) i++;
     return i === this.#keyWords;
   }
 
   /** The same, read anew. */
-  #stillHasKey(entry: number, key: Int32Array): boolean {
-    const at = entry * this.#keyWords;
+  #stillHasKey(row: number, key: Int32Array): boolean {
     let i = 0;
-    while (i < this.#keyWords && Atomics.load(this.#keys, at + i) === key[i]) i++;
+    while (i < this.#keyWords && Atomics.load(this.#rows, row + i) === key[i]) i++;
     return i === this.#keyWords;
   }
 
-  #setValue(entry: number, value: Int32Array): void {
-    const at = entry * this.#valueWords;
-    for (let i = 0; i < this.#valueWords; i++) this.#values[at + i] = value[i];
+  #setValue(row: number, value: Int32Array): void {
+    const at = row + this.#keyWords;
+    for (let i = 0; i < this.#valueWords; i++) this.#rows[at + i] = value[i];
   }
 
-  #copyValue(entry: number, value: Int32Array): void {
-    const at = entry * this.#valueWords;
-    for (let i = 0; i < this.#valueWords; i++) value[i] = this.#values[at + i];
+  #copyValue(row: number, value: Int32Array): void {
+    const at = row + this.#keyWords;
+    for (let i = 0; i < this.#valueWords; i++) value[i] = this.#rows[at + i];
   }
 
   /** For tests: where a key belongs. The uppermost bits: halves of words, not words, are multiplied, as products are cut to 32 bits. */
@@ -216,29 +238,6 @@ export class WordTable {
       hash |= 0;
     }
     return hash >>> this.#shift;
-  }
-
-  #use(entry: number): void {
-    if (!this.#evicts || entry === this.#newest) return;
-    this.#unlink(entry);
-    this.#link(entry);
-  }
-
-  #link(entry: number): void {
-    this.#older[entry] = this.#newest;
-    this.#newer[entry] = NIL;
-    if (this.#newest === NIL) this.#oldest = entry;
-    else this.#newer[this.#newest] = entry;
-    this.#newest = entry;
-  }
-
-  #unlink(entry: number): void {
-    const newer = this.#newer[entry];
-    const older = this.#older[entry];
-    if (newer === NIL) this.#newest = older;
-    else this.#older[newer] = older;
-    if (older === NIL) this.#oldest = newer;
-    else this.#newer[older] = newer;
   }
 }
 
@@ -255,4 +254,8 @@ function fixedNumbers(): () => number {
 
 function factorsOf({ keyBytes }: Shape): number {
   return 1 + (keyBytes >> 1);
+}
+
+function rowWordsOf({ keyBytes, valueBytes }: Shape): number {
+  return ((keyBytes + valueBytes) >> 2) + TAIL_WORDS;
 }
