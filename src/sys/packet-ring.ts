@@ -128,8 +128,8 @@ export class PacketRing {
     this.#words[(at + TPACKET2.frameBytes) >> 2] = headerBytes + length;
     // All of it: what the kernel would not copy it would point to, and every hop that writes would copy it page by page.
     if (headerBytes > 0) this.#halves[(at + frameAt - headerBytes + VNET_HEADER.headBytes) >> 1] = length;
-    // Releases the frame: the kernel reads it once it sees this.
-    Atomics.store(this.#words, (at + TPACKET2.status) >> 2, TP_STATUS_SEND_REQUEST);
+    // No barrier: the kernel looks at slots in `send` only, which this thread calls.
+    this.#words[(at + TPACKET2.status) >> 2] = TP_STATUS_SEND_REQUEST;
     this.#slot = this.#slot + 1 === slots ? 0 : this.#slot + 1;
     this.#committed++;
   }
@@ -242,9 +242,10 @@ export class PacketRing {
     return this.#statusOf(last) === TP_STATUS_SEND_REQUEST;
   }
 
+  /** No barrier: of a slot that the kernel has given back nothing is read, only written, and that not before this. */
   #statusOf(slot: number): number {
     const { transmitAt, slotBytes } = this.#geometry;
-    return Atomics.load(this.#words, (transmitAt + slot * slotBytes + TPACKET2.status) >> 2);
+    return this.#words[(transmitAt + slot * slotBytes + TPACKET2.status) >> 2];
   }
 }
 
