@@ -21,7 +21,7 @@ import {
 import { PageRanges } from './page-ranges.js';
 import type { VipMaps } from './program/known-vips.js';
 import { serviceValueOf } from './record.js';
-import type { StructMemory } from './struct-memory.js';
+import { StructMemory } from './struct-memory.js';
 import type { BatchTables, PathTables, Traffic } from './tables.js';
 
 type Bytes = Uint8Array;
@@ -77,7 +77,9 @@ interface WrittenTable {
 /** Read as PathTables they are looked at, never changed: what `explain` decides leaves no trace. */
 export class BpfTables implements BatchTables, PathTables {
   readonly control = new Uint8Array(controlValue.bytes);
+  vipsVersion = 0;
   readonly maps: DsrMaps;
+  readonly #real = new StructMemory(realValue.bytes);
   /** The Maglev tables by VIP, as they were written last, and where they begin. */
   readonly #written = new Map<number, WrittenTable>();
   readonly #ranges: PageRanges;
@@ -103,18 +105,22 @@ export class BpfTables implements BatchTables, PathTables {
   }
 
   setVip(key: Bytes, value: Bytes): void {
+    this.vipsVersion++;
     this.maps.vips.set(key, value);
   }
 
   deleteVip(key: Bytes): void {
+    this.vipsVersion++;
     this.maps.vips.delete(key);
   }
 
   setPrefix(key: Bytes, value: Bytes): void {
+    this.vipsVersion++;
     this.maps.prefixes.set(key, value);
   }
 
   deletePrefix(key: Bytes): void {
+    this.vipsVersion++;
     this.maps.prefixes.delete(key);
   }
 
@@ -200,8 +206,10 @@ export class BpfTables implements BatchTables, PathTables {
     return copied(this.maps.fragments.get(key.bytes), value.bytes, fragmentValue.bytes);
   }
 
-  readReal(real: number, { bytes }: StructMemory): void {
+  real(real: number): StructMemory {
+    const { bytes } = this.#real;
     if (!copied(this.maps.reals.get(index(real)), bytes, realValue.bytes)) bytes.fill(0);
+    return this.#real;
   }
 
   slotsOf(vip: number): number {

@@ -8,7 +8,6 @@ import { ip, mac, OWN_MAC, SEED } from './fixtures/stage.js';
 import { realValue, VIP_ANY_PORT } from './layout.js';
 import type { Inherited } from './pinned-path.js';
 import { controlValueOf, prefixKeyOf, prefixVipKeyOf, realValueOf, vipKeyOf, vipValueOf } from './record.js';
-import { StructMemory } from './struct-memory.js';
 
 function vip(text: string, servers: readonly (number | VipServer)[], changes: Partial<VipSpec> = {}): VipSpec {
   const parsed = parseVip(text);
@@ -61,8 +60,7 @@ test('services: what is done to a server of one is not done to the same server o
   made.configure(withVips(two(1).slice(1)));
   assert.equal(whereTo(made, ip('10.7.1.1')), 'passNotVip');
   assert.equal(whereTo(made, ip('10.7.1.2')), second);
-  const value = new StructMemory(realValue.bytes);
-  made.tables.readReal(Number(first), value);
+  const value = made.tables.real(Number(first));
   assert.equal(value.bytes[realValue.at.state], 0, 'flows of a service that is gone have no server');
 });
 

@@ -74,8 +74,7 @@ test('controller: a blacklisted server takes nothing new and keeps what it has, 
   made.pass(100);
   assert.deepEqual(table(made), [[2, SLOTS]]);
   assert.equal(made.stateOf(0), 'blacklisted');
-  const value = new StructMemory(realValue.bytes);
-  made.tables.readReal(1, value);
+  const value = made.tables.real(1);
   assert.equal(value.bytes[6], 1, 'it serves, but takes nothing new');
   made.pass(1000);
   assert.equal(made.stateOf(0), 'in-service');
@@ -84,9 +83,10 @@ test('controller: a blacklisted server takes nothing new and keeps what it has, 
 test('controller: a number that another server gets has another generation', () => {
   const made = stage(configuration([spec(1), spec(2)]));
   const field = (name: 'generation' | 'state') => {
-    const value = new StructMemory(realValue.bytes);
-    made.tables.readReal(1, value);
-    return new DataView(value.bytes.buffer).getUint32(realValue.at[name], true) & (name === 'state' ? 0xffff : -1);
+    return (
+      new DataView(made.tables.real(1).bytes.buffer).getUint32(realValue.at[name], true) &
+      (name === 'state' ? 0xffff : -1)
+    );
   };
   const before = field('generation');
   made.configure(configuration([spec(1, { weight: 1 }), spec(2)]));
@@ -189,11 +189,7 @@ test('controller: who takes the VIP over says so five times, who leaves it says 
 
 test('controller: goes on from what an earlier one decided', () => {
   const first = stage(configuration([spec(1), spec(2), spec(3)]));
-  const value = (tables: MemoryTables, real: number) => {
-    const value = new StructMemory(realValue.bytes);
-    tables.readReal(real, value);
-    return value.bytes;
-  };
+  const value = (tables: MemoryTables, real: number) => tables.real(real).bytes.slice();
   const reals = [1, 2, 3].map((real) => [Uint8Array.of(real, 0, 0, 0), value(first.tables, real)] as const);
   const roles = { configured: 'master', told: 'master' } as const;
   const inherited = { control: first.tables.control.slice(), reals, vips: [], prefixes: [], roles };

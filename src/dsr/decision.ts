@@ -19,6 +19,7 @@ import { opensConnection, TCP, TCP_BYTES } from '../frame/tcp.js';
 import { ENCAP, packetBytes } from '../frame/tunnel.js';
 import { UDP_BYTES } from '../frame/udp.js';
 import { answerArp, answerEcho, answerSolicitation, isProperSolicitation, isSolicitationIntact } from './answer.js';
+import { copyAddress, littleEndian32, WHOLE_PREFIX } from './frame-words.js';
 import { hashEnd, hashWord, slotOf } from './hash.js';
 import {
   ABUSE_REAL,
@@ -34,27 +35,16 @@ import {
   NS_BYTES,
   OUTCOME,
   type Outcome,
-  prefixKey,
   REAL_SERVES,
   REAL_TAKES_NEW,
   realValue,
   TARPIT_LIST,
-  VIP_ANY_PORT,
-  VIP_HASH_PORTS,
-  VIP_PREFIX,
-  VIP_SILENT,
-  vipKey,
-  vipValue,
 } from './layout.js';
 import { StructMemory } from './struct-memory.js';
 import type { PathTables } from './tables.js';
 import { Tarpit } from './tarpit.js';
 import { answerTooBig, canTellTooBig, encapsulate } from './tunnel.js';
-
-/** The third word of such an address: the bytes 0, 0, 0xff, 0xff. */
-const V4_MAPPED = 0xffff0000 | 0;
-/** Bits of an address's prefix in `acl`, the family's included. */
-const WHOLE_PREFIX = 32 + 128;
+import { VipLookup } from './vip-lookup.js';
 
 export class Decision {
   /** Length of the frame after `decide`: answers may be longer or shorter than what they answer. */
@@ -74,23 +64,21 @@ export class Decision {
   readonly #link = new EthernetView();
   readonly #packet = new PacketView();
   readonly #quoted = new PacketView();
-  readonly #vipKey = new StructMemory(vipKey.bytes);
-  readonly #vipValue = new StructMemory(vipValue.bytes);
-  readonly #prefixKey = new StructMemory(prefixKey.bytes);
+  readonly #vips: VipLookup;
   readonly #aclKey = new StructMemory(aclKey.bytes);
   readonly #flowKey = new StructMemory(flowKey.bytes);
   readonly #flowValue = new StructMemory(flowValue.bytes);
   readonly #fragmentKey = new StructMemory(fragmentKey.bytes);
   readonly #fragmentValue = new StructMemory(fragmentValue.bytes);
-  readonly #real = new StructMemory(realValue.bytes);
+  /** The real that is loaded, as the tables have it. */
+  #real = new StructMemory(realValue.bytes);
   readonly #tarpit = new Tarpit();
   /** Whom the solicitation is for that was just found. */
   #targetIsVip = false;
-  /** Of the VIP's address: the list that its clients must be permitted by. */
-  #aclBit = 0;
 
   constructor(tables: PathTables) {
     this.#tables = tables;
+    this.#vips = new VipLookup(tables);
     this.#ownMac = tables.control.subarray(controlValue.at.mac, controlValue.at.mac + MAC_BYTES);
   }
 
@@ -115,8 +103,7 @@ export class Decision {
     if (this.#isSolicitation(frame, end)) return this.#solicitation(frame, end);
     // A switch that floods, or an interface that hears everything, shows us what is meant for others.
     if (!this.#isOwnMac(frame)) return OUTCOME.passOther;
-    if (!this.#isVip(frame, packet.destinationAt, packet.family)) return this.#notVip(frame, end);
-    this.#aclBit = this.#vipValue.words[vipValue.at.acl >> 2];
+    if (!this.#vips.isVip(frame, packet.destinationAt, packet.family)) return this.#notVip(frame, end);
 
     const rest = packet.readRest(frame, end, false, MAX_EXTENSIONS);
     if (rest === REST.malformed) return OUTCOME.dropMalformed;
@@ -157,8 +144,8 @@ export class Decision {
     if (isFirstFragment) return this.#whole(frame);
     // It came before the first one, which alone has ports, and which will follow it.
     if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp) return OUTCOME.dropNoService;
-    if (!this.#findEntry(0, protocol)) return OUTCOME.dropNoService;
-    this.vip = this.#vipValue.words[vipValue.at.index >> 2];
+    if (!this.#vips.findPortless(protocol)) return OUTCOME.dropNoService;
+    this.vip = this.#vips.service;
     if (this.#isDenied(frame)) return this.#denied(frame);
     if (!this.#choose(frame, sourceAt, family, 0, false)) return OUTCOME.dropNoServer;
     this.#rememberFragment();
@@ -174,7 +161,7 @@ export class Decision {
       // The ports of an ended connection that come again are a new flow, and a server being drained takes none.
       if (!opens || (this.#state() & REAL_TAKES_NEW) !== 0) return OUTCOME.txFlow;
     }
-    if (!this.#choose(frame, sourceAt, family, ports, this.#hashesPorts())) return OUTCOME.dropNoServer;
+    if (!this.#choose(frame, sourceAt, family, ports, this.#vips.hashesPorts)) return OUTCOME.dropNoServer;
     value[flowValue.at.real >> 2] = this.real;
     value[flowValue.at.generation >> 2] = this.#generation();
     this.#tables.putFlow(this.#flowKey, this.#flowValue);
@@ -229,7 +216,7 @@ export class Decision {
     if (isKnown && this.#serves(value[flowValue.at.real >> 2], value[flowValue.at.generation >> 2])) {
       return this.#forward(frame, OUTCOME.txIcmp);
     }
-    if (!this.#choose(frame, destinationAt, family, ports, this.#hashesPorts())) return OUTCOME.dropNoServer;
+    if (!this.#choose(frame, destinationAt, family, ports, this.#vips.hashesPorts)) return OUTCOME.dropNoServer;
     return this.#forward(frame, OUTCOME.txIcmp);
   }
 
@@ -237,8 +224,8 @@ export class Decision {
     const { family, protocol, destinationAt } = this.#quoted;
     this.#ports = 0;
     this.#clientAt = destinationAt;
-    if (!this.#findEntry(0, protocol)) return OUTCOME.dropNoService;
-    this.vip = this.#vipValue.words[vipValue.at.index >> 2];
+    if (!this.#vips.findPortless(protocol)) return OUTCOME.dropNoService;
+    this.vip = this.#vips.service;
     if (!this.#choose(frame, destinationAt, family, 0, false)) return OUTCOME.dropNoServer;
     return this.#forward(frame, OUTCOME.txIcmp);
   }
@@ -247,8 +234,8 @@ export class Decision {
     if (at + ARP_BYTES > end) return OUTCOME.passOther;
     if (!this.#isOwnMac(frame) && !isGroupMac(frame, DESTINATION_AT)) return OUTCOME.passOther;
     if (arpOperation(frame, at, end) !== ARP_REQUEST) return OUTCOME.passNotVip;
-    const isVip = this.#isVip(frame, at + ARP.targetIp, 4);
-    if (isVip && this.#isSilent) return OUTCOME.passNotVip;
+    const isVip = this.#vips.isVip(frame, at + ARP.targetIp, 4);
+    if (isVip && this.#vips.isSilent) return OUTCOME.passNotVip;
     // Somebody without an address asks before he takes this one: he may have it.
     if (!isVip && (get32(frame, at + ARP.senderIp) === 0 || !this.#isTarpitted(frame, at + ARP.targetIp, 4)))
       return OUTCOME.passNotVip;
@@ -280,18 +267,13 @@ export class Decision {
     if (family !== 6 || protocol !== PROTOCOL.icmpv6 || bodyAt + NS_BYTES > end) return false;
     if (frame[bodyAt + ICMP.type] !== ICMPV6_TYPE.neighbourSolicitation) return false;
     if (!this.#isOwnMac(frame) && !isGroupMac(frame, DESTINATION_AT)) return false;
-    this.#targetIsVip = this.#isVip(frame, bodyAt + NDP.target, 6);
+    this.#targetIsVip = this.#vips.isVip(frame, bodyAt + NDP.target, 6);
     if (this.#targetIsVip) return true;
     return !isUnspecifiedV6(frame, this.#packet.sourceAt) && this.#isTarpitted(frame, bodyAt + NDP.target, 6);
   }
 
-  /** Whether others answer for the VIP that was found. */
-  get #isSilent(): boolean {
-    return (this.#vipValue.words[vipValue.at.flags >> 2] & VIP_SILENT) !== 0;
-  }
-
   #solicitation(frame: Uint8Array, end: number): Outcome {
-    if ((this.#targetIsVip && this.#isSilent) || !isProperSolicitation(frame, this.#packet, end))
+    if ((this.#targetIsVip && this.#vips.isSilent) || !isProperSolicitation(frame, this.#packet, end))
       return OUTCOME.passNotVip;
     if (!isSolicitationIntact(frame, this.#packet)) return OUTCOME.dropMalformed;
     this.length = answerSolicitation(frame, this.#packet, this.#ownMac);
@@ -360,16 +342,17 @@ export class Decision {
   }
 
   #isDenied(frame: Uint8Array): boolean {
-    if (this.#aclBit === 0) return false;
+    const { aclBit } = this.#vips;
+    if (aclBit === 0) return false;
     const { family, sourceAt } = this.#packet;
-    return (this.#listsOf(frame, sourceAt, family) & this.#aclBit) === 0;
+    return (this.#listsOf(frame, sourceAt, family) & aclBit) === 0;
   }
 
   /** The lists that permit an address, a bit each. */
   #listsOf(frame: Uint8Array, at: number, family: number): number {
     this.#aclKey.words[aclKey.at.prefixBits >> 2] = WHOLE_PREFIX;
     this.#aclKey.words[aclKey.at.family >> 2] = family;
-    copyAddress(frame, at, family, this.#aclKey, aclKey.at.address);
+    copyAddress(frame, at, family, this.#aclKey.words, aclKey.at.address >> 2);
     return this.#tables.permittedBy(this.#aclKey);
   }
 
@@ -377,43 +360,14 @@ export class Decision {
     return this.#load(ABUSE_REAL) ? this.#forward(frame, OUTCOME.txAbuse) : OUTCOME.dropDenied;
   }
 
-  /** The service of a port: that of the port itself, else that of all ports. */
   #findService(port: number, protocol: number): boolean {
-    // No service has port 0: its entry is the one of packets without a port.
-    const found =
-      (port !== 0 && this.#findEntry(port, protocol)) ||
-      (this.#findEntry(0, protocol) && (this.#flags() & VIP_ANY_PORT) !== 0);
-    if (found) this.vip = this.#vipValue.words[vipValue.at.index >> 2];
-    return found;
-  }
-
-  /** Whether an address is a VIP, by itself or else by its prefix; the key of its services is loaded then. */
-  #isVip(frame: Uint8Array, at: number, family: number): boolean {
-    const { bytes, words } = this.#vipKey;
-    copyAddress(frame, at, family, this.#vipKey, vipKey.at.address);
-    bytes[vipKey.at.family] = family;
-    if (this.#findEntry(0, 0)) return true;
-    const prefix = this.#prefixKey;
-    prefix.words[prefixKey.at.prefixBits >> 2] = WHOLE_PREFIX;
-    prefix.words[prefixKey.at.family >> 2] = family;
-    copyAddress(frame, at, family, prefix, prefixKey.at.address);
-    if (!this.#tables.findPrefix(prefix, this.#vipValue)) return false;
-    for (let word = 0; word < 3; word++) words[(vipKey.at.address >> 2) + word] = 0;
-    words[(vipKey.at.address >> 2) + 3] = this.#vipValue.words[vipValue.at.index >> 2];
-    bytes[vipKey.at.family] = family | VIP_PREFIX;
+    if (!this.#vips.findService(port, protocol)) return false;
+    this.vip = this.#vips.service;
     return true;
   }
 
-  /** An entry of the address, or of the prefix, that is loaded. */
-  #findEntry(port: number, protocol: number): boolean {
-    const { bytes } = this.#vipKey;
-    set16(bytes, vipKey.at.portBe, port);
-    bytes[vipKey.at.protocol] = protocol;
-    return this.#tables.findVip(this.#vipKey, this.#vipValue);
-  }
-
   #loadFlowKey(frame: Uint8Array, clientAt: number, family: number, clientPort: number, vipPort: number): void {
-    copyAddress(frame, clientAt, family, this.#flowKey, flowKey.at.client);
+    copyAddress(frame, clientAt, family, this.#flowKey.words, flowKey.at.client >> 2);
     this.#flowKey.words[flowKey.at.vip >> 2] = this.vip;
     set16(this.#flowKey.bytes, flowKey.at.clientPortBe, clientPort);
     set16(this.#flowKey.bytes, flowKey.at.vipPortBe, vipPort);
@@ -422,8 +376,8 @@ export class Decision {
   #loadFragmentKey(frame: Uint8Array): void {
     const { family, protocol, sourceAt, destinationAt, fragmentId } = this.#packet;
     const { bytes } = this.#fragmentKey;
-    copyAddress(frame, sourceAt, family, this.#fragmentKey, fragmentKey.at.client);
-    copyAddress(frame, destinationAt, family, this.#fragmentKey, fragmentKey.at.vip);
+    copyAddress(frame, sourceAt, family, this.#fragmentKey.words, fragmentKey.at.client >> 2);
+    copyAddress(frame, destinationAt, family, this.#fragmentKey.words, fragmentKey.at.vip >> 2);
     set32(bytes, fragmentKey.at.id, fragmentId);
     bytes[fragmentKey.at.protocol] = family === 4 ? protocol : 0;
     bytes[fragmentKey.at.family] = family;
@@ -465,7 +419,7 @@ export class Decision {
   #load(real: number): boolean {
     this.real = NO_REAL;
     if (real === NO_REAL) return false;
-    this.#tables.readReal(real, this.#real);
+    this.#real = this.#tables.real(real);
     if ((this.#state() & REAL_SERVES) === 0) return false;
     this.real = real;
     return true;
@@ -487,37 +441,19 @@ export class Decision {
     return this.#real.words[realValue.at.generation >> 2];
   }
 
-  #flags(): number {
-    return this.#vipValue.words[vipValue.at.flags >> 2];
-  }
-
-  #hashesPorts(): boolean {
-    return (this.#flags() & VIP_HASH_PORTS) !== 0;
-  }
-
   #epoch(): number {
     return littleEndian32(this.#tables.control, controlValue.at.epoch);
   }
 
   #isOwnMac(frame: Uint8Array): boolean {
-    for (let i = 0; i < MAC_BYTES; i++) if (frame[DESTINATION_AT + i] !== this.#ownMac[i]) return false;
-    return true;
+    const own = this.#ownMac;
+    return (
+      frame[5] === own[5] &&
+      frame[4] === own[4] &&
+      frame[3] === own[3] &&
+      frame[2] === own[2] &&
+      frame[1] === own[1] &&
+      frame[0] === own[0]
+    );
   }
-}
-
-/** An address as keys have it: 16 bytes, IPv4 mapped. */
-function copyAddress(frame: Uint8Array, from: number, family: number, { words }: StructMemory, to: number): void {
-  const at = to >> 2;
-  if (family === 6) {
-    for (let i = 0; i < 4; i++) words[at + i] = littleEndian32(frame, from + i * 4);
-    return;
-  }
-  words[at] = 0;
-  words[at + 1] = 0;
-  words[at + 2] = V4_MAPPED;
-  words[at + 3] = littleEndian32(frame, from);
-}
-
-function littleEndian32(bytes: Uint8Array, at: number): number {
-  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
 }

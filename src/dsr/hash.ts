@@ -23,9 +23,9 @@ export function hashWord(hash: number, word: number): number {
 /** The last step, after which every bit depends on every bit. An unsigned 32-bit integer. */
 export function hashEnd(hash: number): number {
   let mixed = hash;
-  for (const [factor, shift] of HASH_END) {
-    mixed = Math.imul(mixed, factor);
-    mixed ^= mixed >>> shift;
+  for (let i = 0; i < HASH_END.length; i++) {
+    mixed = Math.imul(mixed, HASH_END[i][0]);
+    mixed ^= mixed >>> HASH_END[i][1];
   }
   return mixed >>> 0;
 }

@@ -8,7 +8,6 @@ import {
   mapLayouts,
   NO_REAL,
   type Outcome,
-  REALS,
   realValue,
 } from './layout.js';
 import { type PathMemory, PathState } from './path-state.js';
@@ -17,8 +16,8 @@ import { StructMemory } from './struct-memory.js';
 import type { ControlTables, PathTables, Traffic } from './tables.js';
 import { WordTable } from './word-table.js';
 
-const REAL_WORDS = realValue.bytes >> 2;
 const WINDOW_MS = 2 ** ANSWER_WINDOW_BITS / 1e6;
+const NOBODY = new StructMemory(realValue.bytes);
 
 export interface MemoryTablesOptions {
   /** What other threads that share this one's flows have written. */
@@ -29,13 +28,13 @@ export interface MemoryTablesOptions {
 
 export class MemoryTables implements PathTables, ControlTables {
   readonly control: Uint8Array;
+  vipsVersion = 0;
   readonly #vips: WordTable;
   readonly #prefixes = new PrefixTable<Uint8Array>();
   readonly #acl = new PrefixTable<number>();
   readonly #state: PathState;
   readonly #others: readonly PathState[];
-  readonly #reals = new Uint8Array(REALS * realValue.bytes);
-  readonly #realWords = new Int32Array(this.#reals.buffer);
+  readonly #reals: StructMemory[] = [];
   /** By VIP. */
   readonly #slots = new Map<number, Uint16Array>();
   readonly #nowMs: () => number;
@@ -97,9 +96,8 @@ export class MemoryTables implements PathTables, ControlTables {
     this.#state.fragments.put(key.words, value.words);
   }
 
-  readReal(real: number, { words }: StructMemory): void {
-    const at = real * REAL_WORDS;
-    for (let i = 0; i < REAL_WORDS; i++) words[i] = this.#realWords[at + i];
+  real(real: number): StructMemory {
+    return this.#reals[real] ?? NOBODY;
   }
 
   slotsOf(vip: number): number {
@@ -136,19 +134,23 @@ export class MemoryTables implements PathTables, ControlTables {
   }
 
   setVip(key: Uint8Array, value: Uint8Array): void {
+    this.vipsVersion++;
     if (!this.#vips.put(StructMemory.of(key).words, StructMemory.of(value).words))
       throw new SystemError('update vips', ERRNO.E2BIG);
   }
 
   deleteVip(key: Uint8Array): void {
+    this.vipsVersion++;
     this.#vips.delete(StructMemory.of(key).words);
   }
 
   setPrefix(key: Uint8Array, value: Uint8Array): void {
+    this.vipsVersion++;
     this.#prefixes.set(key, value);
   }
 
   deletePrefix(key: Uint8Array): void {
+    this.vipsVersion++;
     this.#prefixes.delete(key);
   }
 
@@ -161,7 +163,10 @@ export class MemoryTables implements PathTables, ControlTables {
   }
 
   setReal(real: number, value: Uint8Array): void {
-    this.#reals.set(value, real * realValue.bytes);
+    // Without gaps, which V8 would look for.
+    while (this.#reals.length <= real) this.#reals.push(NOBODY);
+    if (this.#reals[real] === NOBODY) this.#reals[real] = StructMemory.of(value);
+    else this.#reals[real].bytes.set(value);
   }
 
   setSlots(vip: number, reals: Uint16Array): void {

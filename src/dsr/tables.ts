@@ -9,6 +9,8 @@ import type { StructMemory } from './struct-memory.js';
 export interface PathTables {
   /** The only entry of `control`, live. */
   readonly control: Uint8Array;
+  /** Another number after each write of a VIP or prefix: what was found before may not be what is there now. */
+  readonly vipsVersion: number;
   /** Copies the value; false if there is no entry. */
   findVip(key: StructMemory, value: StructMemory): boolean;
   /** Copies the value of the longest prefix that has the address (`prefixKey` with all its bits); false if none has. */
@@ -16,12 +18,12 @@ export interface PathTables {
   /** Bit n: list n permits that address (`aclKey` with all bits of the prefix); 0 if no entry matches. */
   permittedBy(key: StructMemory): number;
   findFlow(key: StructMemory, value: StructMemory): boolean;
-  /** The least recently used goes when there is no room. */
+  /** When there is no room, one goes that was not used lately. */
   putFlow(key: StructMemory, value: StructMemory): void;
   findFragment(key: StructMemory, value: StructMemory): boolean;
   putFragment(key: StructMemory, value: StructMemory): void;
-  /** All zero for a real that there is not. */
-  readReal(real: number, value: StructMemory): void;
+  /** To be read until the next call, live or not; all zero for a real that there is not. */
+  real(real: number): StructMemory;
   /** Slots of a VIP's Maglev table, 0 if it has none. */
   slotsOf(vip: number): number;
   slot(vip: number, slot: number): number;

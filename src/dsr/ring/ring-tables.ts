@@ -53,6 +53,10 @@ export class RingTables implements ControlTables, PathTables {
     return this.#copy.control;
   }
 
+  get vipsVersion(): number {
+    return this.#copy.vipsVersion;
+  }
+
   setControl(value: Uint8Array): void {
     this.#write('setControl', value.slice());
   }
@@ -134,8 +138,8 @@ export class RingTables implements ControlTables, PathTables {
     return this.#states.some(({ fragments }) => fragments.peek(key.words, value.words));
   }
 
-  readReal(real: number, value: StructMemory): void {
-    this.#copy.readReal(real, value);
+  real(real: number): StructMemory {
+    return this.#copy.real(real);
   }
 
   slotsOf(vip: number): number {
