@@ -5,21 +5,20 @@
  */
 
 import type { AclEntry } from '../core/acl.js';
-import { type IpWords, isV4 } from '../core/address.js';
+import type { IpWords } from '../core/address.js';
 import type { Configuration, DsrRole, ServerSpec } from '../core/configuration.js';
 import { MaglevCache } from '../core/selection/maglev-cache.js';
 import type { ServerState } from '../core/server-state.js';
-import { ADDRESS_BITS, isSameAddress, isSameService, MAX_VIPS, type Vip, type VipSpec, vipName } from '../core/vip.js';
-import { arpAnnouncement } from '../frame/arp.js';
-import { ndpAnnouncement } from '../frame/ndp.js';
+import { isSameAddress, isSameService, MAX_VIPS, type Vip, type VipSpec, vipName } from '../core/vip.js';
 import { type AclRecord, aclRecords } from './acl-prefixes.js';
+import { Announcements } from './announcements.js';
+import { ControlRecord } from './control-record.js';
 import { DsrError } from './errors.js';
-import { ABUSE_REAL, ANSWERS_PER_WINDOW, EMERGENCY_REAL, EPOCH_MS, REAL_SERVES, TARPIT_LIST } from './layout.js';
-import { addressName } from './neighbours.js';
+import { ABUSE_REAL, EMERGENCY_REAL, REAL_SERVES, TARPIT_LIST } from './layout.js';
 import type { Inherited } from './pinned-path.js';
 import { type FarOptions, Reach, type Reached, type Target, targetName } from './reach.js';
 import { Reals, since } from './reals.js';
-import { addressBytes, controlValueOf, epochOf, generationOf, realOf } from './record.js';
+import { epochOf, generationOf, realOf } from './record.js';
 import { ServerNames } from './server-names.js';
 import { type Member, type MemberState, Service, type ServiceParts, type Standing } from './service.js';
 import { listenService, type ServiceSpec, targetOf, usesTunnels, vipService } from './services.js';
@@ -56,11 +55,6 @@ export interface ControllerOptions {
   tunnelsChanged(areUsed: boolean): void;
 }
 
-/** Times that a VIP is announced, and how long after each other (RFC 5227 ANNOUNCE_NUM, ANNOUNCE_INTERVAL). */
-const ANNOUNCEMENTS = 2;
-/** The same when another balancer had them until now: one that is lost would leave clients with the other for long. */
-const TAKEOVER_ANNOUNCEMENTS = 5;
-const ANNOUNCE_INTERVAL_MS = 2000;
 /** Slots filled and servers looked at in one turn: some 20 ms. A single table is made in one go. */
 const WORK_PER_TURN = 300_000;
 
@@ -106,13 +100,9 @@ export class Controller {
   /** Whether the program has tunnels, and whether the configuration needs them. */
   #usesTunnels = false;
   #mayNeedTunnels = false;
-  /** What is in `control`, as text. */
-  #control = '';
   #isSettled = false;
-  #epoch = 0;
-  #nextEpochMs = 0;
-  #announcements: number;
-  #nextAnnouncementMs = 0;
+  readonly #control: ControlRecord;
+  readonly #announcements: Announcements;
   /** What has been added to `servers` so far, by row. */
   readonly #counted = new Map<number, number>();
   #nowMs = 0;
@@ -128,14 +118,20 @@ export class Controller {
     const mac = () => this.#mac;
     this.#reach = new Reach({ mac, sourceV6, far, send, changed: (name) => this.#reachChanged(name) });
     this.#role = role;
-    this.#announcements = role === 'master' ? ANNOUNCEMENTS : 0;
+    this.#announcements = new Announcements(send);
+    if (role === 'master') this.#announcements.begin();
     const servers = inherited ? serversIn(inherited) : [];
     for (const server of servers) {
       const { address, mac, tunnel } = server;
       const name = targetName({ address, encap: tunnel?.encap ?? 'none' });
       if ((server.state & REAL_SERVES) !== 0) this.#known.set(name, { mac, tunnel });
     }
-    if (inherited) this.#epoch = epochOf(inherited.control);
+    this.#control = new ControlRecord({
+      tables,
+      seed: options.seed,
+      source: (family) => far.source(family),
+      epoch: inherited ? epochOf(inherited.control) : 0,
+    });
     this.#inheritedVips = inherited ? numbersIn(inherited.vips, inherited.prefixes) : new Map();
     this.#reals = new Reals(tables, servers, inherited ? generationOf(inherited.control) : 0);
     this.#parts = { tables, reals: this.#reals, names: new ServerNames(), maglev: new MaglevCache() };
@@ -216,9 +212,10 @@ export class Controller {
     // Programs that know VIPs by heart look this up all the same.
     if (this.#isOpen) this.#writeEntries();
     this.#writeControl();
-    this.#announcements = role === 'master' ? TAKEOVER_ANNOUNCEMENTS : 0;
+    if (role === 'master') this.#announcements.beginTakeover();
+    else this.#announcements.end();
     this.#nowMs = nowMs;
-    if (role === 'master' && this.#isOpen) this.announce();
+    if (role === 'master' && this.#isOpen) this.#announce();
   }
 
   /** Lets clients in, once the tables are filled. */
@@ -232,8 +229,8 @@ export class Controller {
   moveTo(mac: Uint8Array, nowMs: number): void {
     this.#mac = mac;
     this.#announceAgain();
-    this.#nextEpochMs = nowMs;
-    this.#nextAnnouncementMs = nowMs;
+    this.#control.endEpoch(nowMs);
+    this.#announcements.hurry(nowMs);
     this.turn(nowMs);
   }
 
@@ -245,28 +242,13 @@ export class Controller {
   /** Asks, gives up, writes, announces: whatever is due. */
   turn(nowMs: number): void {
     this.#nowMs = nowMs;
-    if (nowMs >= this.#nextEpochMs) this.#beginEpoch(nowMs);
+    this.#control.tick(nowMs);
     this.#writeControl();
     this.#reach.tick(nowMs);
     if (this.#listen && this.#withheldHasChanged()) this.#dirty.add(this.#listen);
     this.#work();
     this.#tidings.tell(nowMs, (name) => this.#rowOf(name));
-    if (this.#isOpen && this.#announcements > 0 && nowMs >= this.#nextAnnouncementMs) this.announce();
-  }
-
-  /** Tells the link that the VIPs are here; whose prefix is one is too many. */
-  announce(): void {
-    const { send } = this.#options;
-    const told = new Set<string>();
-    for (const { vip } of this.services) {
-      const name = addressName(vip.address);
-      if (vip.bits < ADDRESS_BITS || told.has(name)) continue;
-      told.add(name);
-      const address = addressBytes(vip.address);
-      send(isV4(vip.address) ? arpAnnouncement(this.#mac, address.slice(12)) : ndpAnnouncement(this.#mac, address));
-    }
-    this.#announcements = Math.max(0, this.#announcements - 1);
-    this.#nextAnnouncementMs = this.#nowMs + ANNOUNCE_INTERVAL_MS;
+    if (this.#isOpen && this.#announcements.isDue(nowMs)) this.#announce();
   }
 
   /** Brings the bytes that `servers` shows up to date. */
@@ -417,7 +399,15 @@ export class Controller {
   }
 
   #announceAgain(): void {
-    if (this.#role === 'master') this.#announcements = ANNOUNCEMENTS;
+    if (this.#role === 'master') this.#announcements.begin();
+  }
+
+  #announce(): void {
+    this.#announcements.send(
+      this.services.map(({ vip }) => vip),
+      this.#mac,
+      this.#nowMs,
+    );
   }
 
   #number(vip: Vip): number {
@@ -496,26 +486,10 @@ export class Controller {
     return this.#vipEntries.apply(ready, { acl, isSilent: this.#role !== 'master' });
   }
 
-  #beginEpoch(nowMs: number): void {
-    this.#epoch++;
-    this.#nextEpochMs = nowMs + EPOCH_MS;
-  }
-
-  /** With the addresses that tunnels begin at, which the interface may get and lose. */
   #writeControl(): void {
-    const { tables, seed, far, tarpitKey: key } = this.#options;
-    const [v4, v6] = [far.source(4), far.source(6)];
-    const sources = { sourceV4: v4 && addressBytes(v4).slice(12), sourceV6: v6 && addressBytes(v6) };
-    const answers = ANSWERS_PER_WINDOW;
     // Who is not the master leaves the tarpit to who is, lest two answer for one address.
-    const tarpitKey = this.#hasTarpit && this.#role === 'master' ? key : undefined;
-    const { generation } = this.#reals;
-    const now = { mac: this.#mac, epoch: this.#epoch, generation };
-    const value = controlValueOf({ ...now, seed, ...sources, answers, tarpitKey });
-    const text = Buffer.from(value).toString('latin1');
-    if (text === this.#control) return;
-    tables.setControl(value);
-    this.#control = text;
+    const tarpitKey = this.#hasTarpit && this.#role === 'master' ? this.#options.tarpitKey : undefined;
+    this.#control.write({ mac: this.#mac, generation: this.#reals.generation, tarpitKey });
   }
 
   /** The row of a server of the table, for people. */
