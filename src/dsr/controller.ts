@@ -16,7 +16,7 @@ import { ControlRecord } from './control-record.js';
 import { DsrError } from './errors.js';
 import { ABUSE_REAL, EMERGENCY_REAL, REAL_SERVES, TARPIT_LIST } from './layout.js';
 import type { Inherited } from './pinned-path.js';
-import { type FarOptions, Reach, type Reached, type Target, targetName } from './reach.js';
+import { type FarOptions, type Reached, type Target, targetName } from './reach.js';
 import { Reals, since } from './reals.js';
 import { epochOf, generationOf, realOf } from './record.js';
 import { ServerNames } from './server-names.js';
@@ -25,8 +25,8 @@ import { listenService, type ServiceSpec, targetOf, usesTunnels, vipService } fr
 import { SpareReal } from './spare-real.js';
 import type { BatchTables, Traffic } from './tables.js';
 import { hasTarpit, tarpitEntries } from './tarpit-list.js';
-import { Tidings } from './tidings.js';
 import { Numbers, numbersIn, VipEntries } from './vips.js';
+import { type ServerUser, WatchedServers } from './watched-servers.js';
 
 export interface ControllerOptions {
   readonly tables: BatchTables;
@@ -68,20 +68,17 @@ const SPARES = { emergency: EMERGENCY_REAL, abuse: ABUSE_REAL } as const;
 
 export class Controller {
   readonly #options: ControllerOptions;
-  readonly #reach: Reach;
+  readonly #watched: WatchedServers;
   readonly #reals: Reals;
   readonly #parts: ServiceParts;
   readonly #vipEntries: VipEntries;
   readonly #numbers: Numbers;
-  readonly #tidings: Tidings;
   readonly #spares: Readonly<Record<keyof typeof SPARES, SpareReal>>;
   #mac: Uint8Array;
   #configuration: Configuration;
   #listen: Service | undefined;
   /** By name; those of `dsr_vip`, with what was asked for. */
   readonly #services = new Map<string, { readonly service: Service; spec: VipSpec }>();
-  /** Who has a server, by the name of its address. */
-  readonly #users = new Map<string, Set<Service | SpareReal>>();
   /** Those whose tables may differ from what they should be. */
   readonly #dirty = new Set<Service>();
   /** What was counted at a VIP before it got its number. */
@@ -92,8 +89,6 @@ export class Controller {
   /** By row, as the tables have it: bit 0 blacklisted, bit 1 draining. */
   #withheld = new Uint8Array(0);
   #role: DsrRole;
-  /** How servers were reached that answered an earlier process, by name; until they are asked here. */
-  readonly #known = new Map<string, Reached>();
   readonly #inheritedVips: ReadonlyMap<string, number>;
   #hasTarpit = false;
   #isOpen = false;
@@ -114,18 +109,27 @@ export class Controller {
     this.#options = options;
     this.#configuration = configuration;
     this.#mac = options.mac;
-    const { sourceV6, far, send } = options;
-    const mac = () => this.#mac;
-    this.#reach = new Reach({ mac, sourceV6, far, send, changed: (name) => this.#reachChanged(name) });
+    const { sourceV6, far, send, interfaceName, log } = options;
     this.#role = role;
     this.#announcements = new Announcements(send);
     if (role === 'master') this.#announcements.begin();
     const servers = inherited ? serversIn(inherited) : [];
+    const known = new Map<string, Reached>();
     for (const server of servers) {
       const { address, mac, tunnel } = server;
       const name = targetName({ address, encap: tunnel?.encap ?? 'none' });
-      if ((server.state & REAL_SERVES) !== 0) this.#known.set(name, { mac, tunnel });
+      if ((server.state & REAL_SERVES) !== 0) known.set(name, { mac, tunnel });
     }
+    this.#watched = new WatchedServers({
+      mac: () => this.#mac,
+      sourceV6,
+      far,
+      send,
+      interfaceName,
+      log,
+      known,
+      changed: (users, reached) => this.#serverChanged(users, reached),
+    });
     this.#control = new ControlRecord({
       tables,
       seed: options.seed,
@@ -137,7 +141,6 @@ export class Controller {
     this.#parts = { tables, reals: this.#reals, names: new ServerNames(), maglev: new MaglevCache() };
     this.#numbers = new Numbers(0, this.#inheritedVips, MAX_VIPS + 1);
     this.#vipEntries = new VipEntries(tables);
-    this.#tidings = new Tidings(options.interfaceName, options.log, (name) => this.#reach.hint(name));
     const spare = (real: number) => new SpareReal(real, tables, this.#reals);
     this.#spares = { emergency: spare(EMERGENCY_REAL), abuse: spare(ABUSE_REAL) };
   }
@@ -159,7 +162,7 @@ export class Controller {
 
   /** Whether every server has answered. */
   get isComplete(): boolean {
-    return this.#reach.isComplete;
+    return this.#watched.isComplete;
   }
 
   /**
@@ -192,7 +195,7 @@ export class Controller {
     const { stubborn } = configuration.settings;
     if (had !== this.#spares.emergency.isThere || stubborn !== before.settings.stubborn)
       for (const service of this.services) this.#dirty.add(service);
-    this.#known.clear();
+    this.#watched.forgetKnown();
     this.#isSettled = false;
     this.#mayNeedTunnels = areUsed;
     this.#usesTunnels ||= areUsed;
@@ -236,7 +239,7 @@ export class Controller {
 
   /** A frame that came for the interface and may be an answer. */
   received(frame: Uint8Array): void {
-    this.#reach.received(frame, this.#nowMs);
+    this.#watched.received(frame, this.#nowMs);
   }
 
   /** Asks, gives up, writes, announces: whatever is due. */
@@ -244,10 +247,10 @@ export class Controller {
     this.#nowMs = nowMs;
     this.#control.tick(nowMs);
     this.#writeControl();
-    this.#reach.tick(nowMs);
+    this.#watched.tick(nowMs);
     if (this.#listen && this.#withheldHasChanged()) this.#dirty.add(this.#listen);
     this.#work();
-    this.#tidings.tell(nowMs, (name) => this.#rowOf(name));
+    this.#watched.tell(nowMs, (name) => this.#rowOf(name));
     if (this.#isOpen && this.#announcements.isDue(nowMs)) this.#announce();
   }
 
@@ -277,17 +280,17 @@ export class Controller {
   /** Of the emergency or abuse server. */
   spareStateOf(spec: ServerSpec | undefined): 'in-service' | 'silent' {
     const target = targetOf(spec);
-    return target && this.#reach.of(targetName(target)) ? 'in-service' : 'silent';
+    return target && this.#watched.of(targetName(target)) ? 'in-service' : 'silent';
   }
 
   /** Where a server, or whoever is next on the way to it, was last. */
   macOf(target: Target): Uint8Array | undefined {
-    return this.#reach.lastMacOf(targetName(target));
+    return this.#watched.lastMacOf(targetName(target));
   }
 
   /** Of a server behind a tunnel, for people: `encap ipip by 192.0.2.1 mtu 1480`; '' for others. */
   tunnelOf(target: Target): string {
-    return this.#reach.describe(targetName(target));
+    return this.#watched.describe(targetName(target));
   }
 
   /** Of a server, since it got its number. */
@@ -308,7 +311,7 @@ export class Controller {
       hasEmergency: this.#spares.emergency.isThere,
       isBlacklisted: (slot) => servers.blacklistedUntil(slot) > this.#nowMs,
       isDraining: (slot) => servers.isDraining(slot),
-      reach: (name) => this.#reach.of(name),
+      reach: (name) => this.#watched.of(name),
     };
   }
 
@@ -339,10 +342,10 @@ export class Controller {
     const hasMoved = !isSameAddress(service.vip.address, spec.vip.address);
     service.configure(spec);
     for (const member of service.members) {
-      if (!before.delete(member.name)) this.#use(member.name, member, service);
-      else if (hasMoved) this.#reach.aim(member.name, spec.vip.address);
+      if (!before.delete(member.name)) this.#watched.add(service, { name: member.name, target: member }, this.#nowMs);
+      else if (hasMoved) this.#watched.aim(member.name, spec.vip.address);
     }
-    for (const name of before) this.#leave(name, service);
+    for (const name of before) this.#watched.remove(service, name);
     this.#dirty.add(service);
   }
 
@@ -351,13 +354,13 @@ export class Controller {
     const target = targetOf(spec);
     spare.configure(target);
     const isSame = name === spare.name;
-    if (!isSame && name !== undefined) this.#leave(name, spare);
+    if (!isSame && name !== undefined) this.#watched.remove(spare, name);
     if (!target || spare.name === undefined) return;
-    if (!isSame) this.#use(spare.name, target, spare);
+    if (!isSame) this.#watched.add(spare, { name: spare.name, target }, this.#nowMs);
     // One VIP of all that it stands in for; the first.
     const [first] = this.services;
-    if (first && !vipAmong(this.#users.get(spare.name) ?? [])) this.#reach.aim(spare.name, first.vip.address);
-    if (!isSame) spare.write(this.#reach.of(spare.name));
+    if (first && !this.#watched.hasVip(spare.name)) this.#watched.aim(spare.name, first.vip.address);
+    if (!isSame) spare.write(this.#watched.of(spare.name));
   }
 
   /** Closes the VIPs that are no more, then takes their servers away. */
@@ -368,7 +371,7 @@ export class Controller {
     for (const [name] of gone) this.#services.delete(name);
     if (this.#isOpen && this.#writeEntries()) this.#options.vipsChanged();
     for (const [, { service }] of gone) {
-      for (const name of new Set(service.members.map((member) => member.name))) this.#leave(name, service);
+      for (const name of new Set(service.members.map((member) => member.name))) this.#watched.remove(service, name);
       this.#dirty.delete(service);
       service.close();
       this.#bases.delete(service.index);
@@ -395,7 +398,7 @@ export class Controller {
     );
     if (left >= needed) return;
     for (const [service, { members }] of specs)
-      if (service) for (const name of service.retain(members)) this.#leave(name, service);
+      if (service) for (const name of service.retain(members)) this.#watched.remove(service, name);
   }
 
   #announceAgain(): void {
@@ -417,38 +420,9 @@ export class Controller {
     return index;
   }
 
-  #use(name: string, target: Target, user: Service | SpareReal): void {
-    const users = this.#users.get(name) ?? new Set();
-    const hasVip = vipAmong(users) !== undefined;
-    this.#users.set(name, users.add(user));
-    if (users.size > 1) {
-      const vip = vipOf(user);
-      if (vip && !hasVip) this.#reach.aim(name, vip);
-      return;
-    }
-    this.#tidings.await(name, target.address, this.#nowMs);
-    this.#reach.add(name, target, vipOf(user) ?? target.address);
-    const known = this.#known.get(name);
-    if (known) this.#reach.assume(name, known, this.#nowMs);
-  }
-
-  #leave(name: string, user: Service | SpareReal): void {
-    const users = this.#users.get(name);
-    users?.delete(user);
-    // Whoever is behind a tunnel is asked for a VIP that it still has.
-    const vip = users && vipAmong(users);
-    if (vip) this.#reach.aim(name, vip);
-    if (users?.size !== 0) return;
-    this.#users.delete(name);
-    this.#reach.remove(name);
-    this.#tidings.forget(name);
-  }
-
-  #reachChanged(name: string): void {
+  #serverChanged(users: Iterable<ServerUser>, reached: Reached | undefined): void {
     this.#newsMs = this.#nowMs;
-    const reached = this.#reach.of(name);
-    this.#tidings.changed(name, reached !== undefined);
-    for (const user of this.#users.get(name) ?? []) {
+    for (const user of users) {
       if (user instanceof Service) this.#dirty.add(user);
       else user.write(reached);
     }
@@ -517,19 +491,6 @@ function serversIn({ reals }: Inherited) {
   return reals
     .map(([key, value]) => ({ real: new DataView(key.buffer, key.byteOffset).getUint32(0, true), ...realOf(value) }))
     .filter(({ address }) => address.some((word) => word !== 0));
-}
-
-function vipOf(user: Service | SpareReal): IpWords | undefined {
-  return user instanceof Service ? user.vip.address : undefined;
-}
-
-/** The VIP of the first that has one: a server may be one of thousands of services. */
-function vipAmong(users: Iterable<Service | SpareReal>): IpWords | undefined {
-  for (const user of users) {
-    const vip = vipOf(user);
-    if (vip) return vip;
-  }
-  return undefined;
 }
 
 /** The entries of `acl` for the lists of clients and of the tarpit, by key. */
