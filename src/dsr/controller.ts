@@ -1,32 +1,33 @@
 /**
- * Keeps the packet path's tables as the configuration, the blacklists and the servers' answers have them. Everything
+ * Keeps the packet path's tables as the configuration, the blacklists and the servers' answers have them. What each table
+ * holds, who is asked and what the link is told are files of their own; here is what follows from what. Everything
  * happens in `configure` and `turn`, which the owner calls: a few times a second, on the control thread's event loop,
  * and again soon while `isBusy`: a turn does only so much. Between them the packet path goes on by itself.
  */
 
-import type { AclEntry } from '../core/acl.js';
 import type { IpWords } from '../core/address.js';
 import type { Configuration, DsrRole, ServerSpec } from '../core/configuration.js';
 import { MaglevCache } from '../core/selection/maglev-cache.js';
 import type { ServerState } from '../core/server-state.js';
-import { isSameAddress, isSameService, MAX_VIPS, type Vip, type VipSpec, vipName } from '../core/vip.js';
-import { type AclRecord, aclRecords } from './acl-prefixes.js';
+import { isSameAddress, isSameService, type Vip, type VipSpec, vipName } from '../core/vip.js';
+import { AccessLists, accessRecords } from './access-lists.js';
 import { Announcements } from './announcements.js';
 import { ControlRecord } from './control-record.js';
-import { DsrError } from './errors.js';
-import { ABUSE_REAL, EMERGENCY_REAL, REAL_SERVES, TARPIT_LIST } from './layout.js';
+import { inheritanceFrom } from './inheritance.js';
+import { ABUSE_REAL, EMERGENCY_REAL } from './layout.js';
 import type { Inherited } from './pinned-path.js';
 import { type FarOptions, type Reached, type Target, targetName } from './reach.js';
-import { Reals, since } from './reals.js';
-import { epochOf, generationOf, realOf } from './record.js';
+import { Reals } from './reals.js';
 import { ServerNames } from './server-names.js';
 import { type Member, type MemberState, Service, type ServiceParts, type Standing } from './service.js';
 import { listenService, type ServiceSpec, targetOf, usesTunnels, vipService } from './services.js';
 import { SpareReal } from './spare-real.js';
 import type { BatchTables, Traffic } from './tables.js';
 import { hasTarpit, tarpitEntries } from './tarpit-list.js';
-import { Numbers, numbersIn, VipEntries } from './vips.js';
+import { VipNumbers } from './vip-numbers.js';
+import { VipEntries } from './vips.js';
 import { type ServerUser, WatchedServers } from './watched-servers.js';
+import { WithheldServers } from './withheld-servers.js';
 
 export interface ControllerOptions {
   readonly tables: BatchTables;
@@ -72,7 +73,9 @@ export class Controller {
   readonly #reals: Reals;
   readonly #parts: ServiceParts;
   readonly #vipEntries: VipEntries;
-  readonly #numbers: Numbers;
+  readonly #numbers: VipNumbers;
+  readonly #accessLists: AccessLists;
+  readonly #withheld: WithheldServers;
   readonly #spares: Readonly<Record<keyof typeof SPARES, SpareReal>>;
   #mac: Uint8Array;
   #configuration: Configuration;
@@ -81,15 +84,7 @@ export class Controller {
   readonly #services = new Map<string, { readonly service: Service; spec: VipSpec }>();
   /** Those whose tables may differ from what they should be. */
   readonly #dirty = new Set<Service>();
-  /** What was counted at a VIP before it got its number. */
-  readonly #bases = new Map<number, Traffic>();
-  #acl: ReadonlyMap<string, AclRecord> = new Map();
-  /** Still in the table, though no longer asked for. */
-  readonly #oldAcl = new Map<string, AclRecord>();
-  /** By row, as the tables have it: bit 0 blacklisted, bit 1 draining. */
-  #withheld = new Uint8Array(0);
   #role: DsrRole;
-  readonly #inheritedVips: ReadonlyMap<string, number>;
   #hasTarpit = false;
   #isOpen = false;
   /** Whether the program has tunnels, and whether the configuration needs them. */
@@ -113,13 +108,7 @@ export class Controller {
     this.#role = role;
     this.#announcements = new Announcements(send);
     if (role === 'master') this.#announcements.begin();
-    const servers = inherited ? serversIn(inherited) : [];
-    const known = new Map<string, Reached>();
-    for (const server of servers) {
-      const { address, mac, tunnel } = server;
-      const name = targetName({ address, encap: tunnel?.encap ?? 'none' });
-      if ((server.state & REAL_SERVES) !== 0) known.set(name, { mac, tunnel });
-    }
+    const { reals, reached: known, generation, epoch, vipNumbers } = inheritanceFrom(inherited);
     this.#watched = new WatchedServers({
       mac: () => this.#mac,
       sourceV6,
@@ -134,12 +123,13 @@ export class Controller {
       tables,
       seed: options.seed,
       source: (family) => far.source(family),
-      epoch: inherited ? epochOf(inherited.control) : 0,
+      epoch,
     });
-    this.#inheritedVips = inherited ? numbersIn(inherited.vips, inherited.prefixes) : new Map();
-    this.#reals = new Reals(tables, servers, inherited ? generationOf(inherited.control) : 0);
+    this.#reals = new Reals(tables, reals, generation);
     this.#parts = { tables, reals: this.#reals, names: new ServerNames(), maglev: new MaglevCache() };
-    this.#numbers = new Numbers(0, this.#inheritedVips, MAX_VIPS + 1);
+    this.#numbers = new VipNumbers(tables, vipNumbers);
+    this.#accessLists = new AccessLists(tables);
+    this.#withheld = new WithheldServers(options.servers);
     this.#vipEntries = new VipEntries(tables);
     const spare = (real: number) => new SpareReal(real, tables, this.#reals);
     this.#spares = { emergency: spare(EMERGENCY_REAL), abuse: spare(ABUSE_REAL) };
@@ -170,7 +160,7 @@ export class Controller {
    * before anything is. What it takes longer to write is written in the turns that follow.
    */
   configure(configuration: Configuration, listen: Vip | undefined, nowMs: number): void {
-    const acl = aclRecordsOf(configuration, tarpitEntries(configuration, listen, this.#options.ownAddresses()));
+    const records = accessRecords(configuration, tarpitEntries(configuration, listen, this.#options.ownAddresses()));
     const before = this.#configuration;
     const had = this.#spares.emergency.isThere;
     this.#nowMs = nowMs;
@@ -181,11 +171,7 @@ export class Controller {
     // Before a real says that it has one, and after the last has said so.
     const areUsed = usesTunnels(configuration);
     if (areUsed && !this.#usesTunnels) this.#options.tunnelsChanged(true);
-    for (const { key, value } of acl.values()) this.#options.tables.setAcl(key, value);
-    // Nobody is asked for a list that is gone, once all is written.
-    for (const [name, record] of this.#acl) if (!acl.has(name)) this.#oldAcl.set(name, record);
-    for (const name of acl.keys()) this.#oldAcl.delete(name);
-    this.#acl = acl;
+    this.#accessLists.apply(records);
     this.#dropServices(configuration);
     this.#makeNumbersDo(configuration, listen);
     this.#configureListen(listen);
@@ -248,7 +234,8 @@ export class Controller {
     this.#control.tick(nowMs);
     this.#writeControl();
     this.#watched.tick(nowMs);
-    if (this.#listen && this.#withheldHasChanged()) this.#dirty.add(this.#listen);
+    if (this.#listen && this.#withheld.haveChanged(this.#configuration.servers.length, nowMs))
+      this.#dirty.add(this.#listen);
     this.#work();
     this.#watched.tell(nowMs, (name) => this.#rowOf(name));
     if (this.#isOpen && this.#announcements.isDue(nowMs)) this.#announce();
@@ -299,18 +286,17 @@ export class Controller {
   }
 
   trafficOfVip({ index }: Service): Traffic {
-    return since(this.#options.tables.vipTraffic(index), this.#bases.get(index));
+    return this.#numbers.trafficOf(index);
   }
 
   get #standing(): Standing {
     const { settings } = this.#configuration;
-    const { servers } = this.#options;
     return {
       stubborn: settings.stubborn,
       prio: settings.prio,
       hasEmergency: this.#spares.emergency.isThere,
-      isBlacklisted: (slot) => servers.blacklistedUntil(slot) > this.#nowMs,
-      isDraining: (slot) => servers.isDraining(slot),
+      isBlacklisted: (slot) => this.#withheld.isBlacklisted(slot, this.#nowMs),
+      isDraining: (slot) => this.#withheld.isDraining(slot),
       reach: (name) => this.#watched.of(name),
     };
   }
@@ -319,7 +305,7 @@ export class Controller {
     const { slots } = this.#options;
     if (!vip) return;
     if (this.#listen && vipName(vip) !== vipName(this.#listen.vip)) this.#announceAgain();
-    this.#listen ??= new Service(this.#number(vip), this.#parts, vip);
+    this.#listen ??= new Service(this.#numbers.take(vip), this.#parts, vip);
     this.#configureService(this.#listen, listenService(vip, slots, this.#configuration));
   }
 
@@ -331,7 +317,7 @@ export class Controller {
       before.spec = spec;
       return;
     }
-    const service = before?.service ?? new Service(this.#number(spec), this.#parts, spec);
+    const service = before?.service ?? new Service(this.#numbers.take(spec), this.#parts, spec);
     if (!before) this.#announceAgain();
     this.#services.set(name, { service, spec });
     this.#configureService(service, vipService(spec, roundRobin));
@@ -374,7 +360,6 @@ export class Controller {
       for (const name of new Set(service.members.map((member) => member.name))) this.#watched.remove(service, name);
       this.#dirty.delete(service);
       service.close();
-      this.#bases.delete(service.index);
       this.#numbers.release(service.index);
     }
   }
@@ -413,13 +398,6 @@ export class Controller {
     );
   }
 
-  #number(vip: Vip): number {
-    const index = this.#numbers.take(vipName(vip));
-    const counted = this.#options.tables.vipTraffic(index);
-    if (counted.packets > 0 && !this.#inheritedVips.has(vipName(vip))) this.#bases.set(index, counted);
-    return index;
-  }
-
   #serverChanged(users: Iterable<ServerUser>, reached: Reached | undefined): void {
     this.#newsMs = this.#nowMs;
     for (const user of users) {
@@ -444,8 +422,7 @@ export class Controller {
     for (const spare of Object.values(this.#spares)) spare.settle();
     // Last, as it opens the door.
     if (this.#writeEntries()) this.#options.vipsChanged();
-    for (const { key } of this.#oldAcl.values()) this.#options.tables.deleteAcl(key);
-    this.#oldAcl.clear();
+    this.#accessLists.settle();
     if (this.#usesTunnels && !this.#mayNeedTunnels) {
       this.#usesTunnels = false;
       this.#options.tunnelsChanged(false);
@@ -470,36 +447,4 @@ export class Controller {
   #rowOf(name: string): number | undefined {
     return this.#listen?.members.find((member) => member.name === name)?.slot;
   }
-
-  #withheldHasChanged(): boolean {
-    const { servers } = this.#options;
-    const { length } = this.#configuration.servers;
-    let changed = this.#withheld.length !== length;
-    if (changed) this.#withheld = new Uint8Array(length);
-    for (let slot = 0; slot < length; slot++) {
-      const is = (servers.blacklistedUntil(slot) > this.#nowMs ? 1 : 0) | (servers.isDraining(slot) ? 2 : 0);
-      if (this.#withheld[slot] === is) continue;
-      this.#withheld[slot] = is;
-      changed = true;
-    }
-    return changed;
-  }
-}
-
-/** The servers that an earlier process had numbered. */
-function serversIn({ reals }: Inherited) {
-  return reals
-    .map(([key, value]) => ({ real: new DataView(key.buffer, key.byteOffset).getUint32(0, true), ...realOf(value) }))
-    .filter(({ address }) => address.some((word) => word !== 0));
-}
-
-/** The entries of `acl` for the lists of clients and of the tarpit, by key. */
-function aclRecordsOf({ acls, settings }: Configuration, tarpit: readonly AclEntry[]): Map<string, AclRecord> {
-  const entries = acls[settings.clientAcl] ?? [];
-  const lists = new Map<number, readonly AclEntry[]>();
-  if (entries.length > 0) lists.set(settings.clientAcl, entries);
-  if (tarpit.length > 0) lists.set(TARPIT_LIST, tarpit);
-  const records = lists.size === 0 ? [] : aclRecords(lists);
-  if (typeof records === 'string') throw new DsrError(records);
-  return new Map(records.map((record) => [Buffer.from(record.key).toString('latin1'), record]));
 }
