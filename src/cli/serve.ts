@@ -210,7 +210,7 @@ async function startDirect(
       `cannot return directly on '${interfaceName}': ${process.platform} has no way for it (Linux has XDP and packet rings, FreeBSD netmap)`,
     );
   }
-  const { startDsr } = await import('../dsr/dsr-plane.js');
+  const { startDsr } = await import('../dsr/start.js');
   return startDsr({
     ...wanted,
     udp: configuration.settings.udp,

@@ -3,39 +3,32 @@
  * with the proxy's. The packets are the kernel's affair; here a timer looks after servers, a few times a second.
  */
 import { randomInt } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Endpoint, formatIp, type IpEndpoint, type IpWords, ipEndpoint } from '../core/address.js';
-import { ClientTable } from '../core/client-table.js';
+import { type Endpoint, type IpEndpoint, ipEndpoint } from '../core/address.js';
 import type { Configuration, DsrMode, DsrRole } from '../core/configuration.js';
-import { maglevSize } from '../core/selection/maglev.js';
 import { ServerState } from '../core/server-state.js';
 import type { Vip } from '../core/vip.js';
 import { formatMac } from '../frame/ethernet.js';
-import type { ConnectionSnapshot, DataPlane, FrameView, RealSnapshot, VipSnapshot } from '../proxy/data-plane.js';
-import { Transparency } from '../proxy/transparency.js';
+import type { DataPlane, FrameView, RealSnapshot, VipSnapshot } from '../proxy/data-plane.js';
 import { monotonicMs } from '../sys/clock.js';
-import { interfaceMtu } from '../sys/network-interface.js';
 import { ownAddresses as hostAddresses } from '../sys/own-address.js';
-import { NO_TLS_COUNTS, type TlsCounts } from '../tls/counts.js';
-import { choosePath } from './choose-path.js';
+import { Connectionless } from './connectionless.js';
 import { Controller } from './controller.js';
 import { DsrError } from './errors.js';
 import { explain, formatQuestion } from './explain.js';
-import { GroupMembership } from './group-membership.js';
-import { macOf, ownAddresses, sourceOf, tunnelSource, vethWarning } from './interface-facts.js';
-import { ABUSE_REAL, type Dimensions, defaultDimensions, EMERGENCY_REAL, NO_REAL, OUTCOME_NAMES } from './layout.js';
-import { LinkProbes } from './link-probes.js';
+import type { GroupMembership } from './group-membership.js';
+import { foreignTo, ownAddresses } from './interface-facts.js';
+import { type Dimensions, NO_REAL, OUTCOME_NAMES } from './layout.js';
+import type { OwnInterface } from './own-interface.js';
 import type { Link, Path } from './path.js';
 import { programOptions } from './program-options.js';
 import type { FarOptions } from './reach.js';
-import { describe, type Reported, realsOf, vipsOf } from './report.js';
+import { describe, type Reported, realName, realsOf, vipsOf } from './report.js';
 import { farServers, requireServices, requireVip } from './requirements.js';
-import { pagesToMake, requireRoom } from './room.js';
-import { listenVip, pagesFor, targetOf } from './services.js';
+import { requireRoom } from './room.js';
+import { listenVip, pagesFor } from './services.js';
 import { hasTarpit, requireTarpitApart } from './tarpit-list.js';
-import { VipClaims } from './vip-claims.js';
-import { Ways } from './ways.js';
+import { claimedBy, type VipClaims } from './vip-claims.js';
 
 /** Between two looks; a change of blacklists by command is not kept waiting for it. */
 const TURN_MS = 100;
@@ -65,126 +58,78 @@ export interface DsrOptions {
   failed(error: Error): void;
 }
 
-/** Resolves when packets are sent on; rejects with a DsrError, SystemError or BpfError, leaving nothing behind. */
-export async function startDsr(options: DsrOptions): Promise<DsrPlane> {
-  const { interfaceName, configuration, udp } = options;
-  const mac = macOf(interfaceName);
-  const own = foreignTo(configuration, interfaceName);
-  const listen = options.listen && listenVip(requireVip(options.listen, interfaceName, own), udp);
-  requireServices(configuration, listen, { interfaceName, own });
-  requireTarpitApart(configuration, listen);
-  const slots = maglevSize(configuration.servers.length);
-  const size = { ...defaultDimensions, pages: pagesToMake(pagesFor(configuration, slots)) };
-  const all = { ipv4: true, ipv6: true, vlan: true, acl: true, tunnels: true, prefixes: true, tarpit: true };
-  const { mode, pinDirectory, log, failed } = options;
-  const random = () => randomInt(2 ** 32);
-  const threads = configuration.settings.threads || availableParallelism();
-  const path = choosePath({ mode, pinDirectory, interfaceName, size, threads, program: all, random, log, failed });
-  const warning = path.mode === 'native' ? vethWarning(interfaceName) : undefined;
-  if (warning !== undefined) log(warning);
-  let probes: Link | undefined;
-  let groups: GroupMembership | undefined;
-  // Of a program the kernel lets an interface have one, of packet sockets any number.
-  const claims = path.mode === 'packet' ? new VipClaims(interfaceName) : undefined;
-  try {
-    claims?.take(claimedBy(configuration, listen));
-    probes = path.link ?? new LinkProbes(interfaceName);
-    groups = new GroupMembership(interfaceName);
-    const plane = new DsrPlane(options, { path, claims, probes, groups, size, slots, listen, mac });
-    await plane.begin();
-    return plane;
-  } catch (error) {
-    probes?.close();
-    groups?.close();
-    await path.close();
-    claims?.close();
-    throw error;
-  }
-}
-
-interface Parts {
+/** What a start has opened; the plane closes it. */
+export interface Parts {
   readonly path: Path;
   readonly claims: VipClaims | undefined;
   readonly probes: Link;
   readonly groups: GroupMembership;
+  readonly own: OwnInterface;
   readonly size: Dimensions;
   readonly slots: number;
   readonly listen: Vip | undefined;
-  readonly mac: Uint8Array;
 }
 
-export class DsrPlane implements DataPlane, FrameView {
+export class DsrPlane extends Connectionless implements DataPlane, FrameView {
   readonly engine = 'xdp';
   readonly frames = this;
   readonly servers = new ServerState(ServerState.allocate());
-  readonly clients = new ClientTable(ClientTable.allocate(0));
-  readonly transparency = new Transparency(Transparency.allocate()).counters;
-  /** No connections pass through here, so there is nothing to log. */
-  readonly logRings = [];
   readonly #options: DsrOptions;
   readonly #path: Path;
   readonly #claims: VipClaims | undefined;
   readonly #probes: Link;
   readonly #groups: GroupMembership;
+  readonly #own: OwnInterface;
   readonly #size: Dimensions;
   readonly #slots: number;
   readonly #controller: Controller;
-  #mac: Uint8Array;
   #configuration: Configuration;
   #listen: Vip | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isTurning = false;
   #nextLookMs = 0;
-  #sourceV6: Uint8Array | undefined;
   #isDetached = false;
-  #ownAddresses: string | undefined;
   /** Own addresses have changed and the tarpit could not follow, which has been said. */
   #isTarpitLate = false;
-  /** Where tunnels begin. */
-  #sources: { 4?: IpWords | undefined; 6?: IpWords | undefined } = {};
-  #interfaceMtu = 0;
-  #usesTunnels = false;
-  readonly #ways: Ways;
 
-  constructor(options: DsrOptions, { path, claims, probes, groups, size, slots, listen, mac }: Parts) {
+  constructor(options: DsrOptions, { path, claims, probes, groups, own, size, slots, listen }: Parts) {
+    super();
     const { interfaceName, configuration } = options;
     this.#options = options;
-    this.#ways = new Ways(interfaceName);
     this.#path = path;
     this.#claims = claims;
     this.#probes = probes;
     this.#groups = groups;
+    this.#own = own;
     this.#size = size;
     this.#slots = slots;
-    this.#mac = mac;
     this.#configuration = configuration;
     this.#listen = listen;
     const { servers } = this;
     const { tables } = path;
-    const sourceV6 = () => this.#sourceV6;
+    const sourceV6 = () => own.sourceV6;
     const log = options.log;
     const send = (frame: Uint8Array) => probes.send(frame);
     const vipsChanged = () => this.#specialise();
     const { inherited } = path;
     const role = this.#roleAtStart();
     const tunnelsChanged = (areUsed: boolean) => {
-      this.#usesTunnels = areUsed;
       if (areUsed) probes.hearTunnels();
-      this.#lookAtTunnels();
+      own.useTunnels(areUsed);
       this.#specialise();
     };
     const far: FarOptions = {
       token: randomInt(2 ** 32),
-      source: (family) => this.#sources[family],
-      interfaceMtu: () => this.#interfaceMtu,
-      way: (address) => this.#ways.to(address),
+      source: (family) => own.tunnelSource(family),
+      interfaceMtu: () => own.mtu,
+      way: (address) => own.way(address),
     };
     this.#controller = new Controller(
       {
         tables,
         slots,
         seed: SEED,
-        mac,
+        mac: own.mac,
         tarpitKey: [randomInt(2 ** 32), randomInt(2 ** 32)],
         ownAddresses: () => hostAddresses(),
         sourceV6,
@@ -299,7 +244,7 @@ export class DsrPlane implements DataPlane, FrameView {
     return {
       interfaceName,
       mode,
-      mac: this.#mac,
+      mac: this.#own.mac,
       size: this.#size,
       tables,
       controller: this.#controller,
@@ -329,16 +274,8 @@ export class DsrPlane implements DataPlane, FrameView {
     const where =
       real === NO_REAL
         ? outcome.replace(/^(pass|drop|tx)(?!Tarpit).*|^drop(Tarpit)$/, '$1$2').toLowerCase()
-        : this.#nameOf(real);
+        : realName(this.#reported, real);
     return `${formatQuestion(question)}: ${where} (${why})`;
-  }
-
-  /** There are no workers; what is open stays open. */
-  async reduceCapabilities(): Promise<void> {}
-
-  /** There are none: servers speak to clients themselves. */
-  tlsCounts(): TlsCounts {
-    return NO_TLS_COUNTS;
   }
 
   /** Of frames to the VIP; `penctl dsr` tells of those that pass too. */
@@ -349,56 +286,14 @@ export class DsrPlane implements DataPlane, FrameView {
     );
   }
 
-  idlers(): number {
-    return 0;
-  }
-
-  connectionsInUse(): number {
-    return 0;
-  }
-
-  workers(): [] {
-    return [];
-  }
-
-  activeConnections(): [] {
-    return [];
-  }
-
-  connection(): ConnectionSnapshot | undefined {
-    return undefined;
-  }
-
-  connectionOfSocket(): number {
-    return -1;
-  }
-
-  closeConnection(): boolean {
-    return false;
-  }
-
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#probes.close();
     this.#groups.close();
-    this.#ways.close();
+    this.#own.close();
     await this.#path.close();
     this.#claims?.close();
-  }
-
-  /** `server 1 10.0.0.2 02:00:00:00:00:02`, without a number if it is in no row. */
-  #nameOf(real: number): string {
-    const { emergency, abuse } = this.#configuration;
-    const spare = real === EMERGENCY_REAL ? emergency : real === ABUSE_REAL ? abuse : undefined;
-    const member = this.#controller.memberOf(real);
-    const target = spare ? targetOf(spare) : member;
-    const mac = target && this.#controller.macOf(target);
-    const tunnel = target ? this.#controller.tunnelOf(target) : '';
-    const way = tunnel === '' ? '' : ` ${tunnel}`;
-    const row = member && member.slot >= 0 ? ` ${member.slot}` : '';
-    const name = spare === undefined ? `server${row}` : spare === emergency ? 'emergency server' : 'abuse server';
-    return `${name} ${target ? formatIp(target.address) : '?'}${way} ${mac ? formatMac(mac) : '?'}`;
   }
 
   #turn(): void {
@@ -417,10 +312,7 @@ export class DsrPlane implements DataPlane, FrameView {
       );
     }
     this.#path.look?.();
-    const own = ownAddresses(interfaceName);
-    this.#sourceV6 = sourceOf(own);
-    this.#sources = { 4: tunnelSource(own, 4), 6: tunnelSource(own, 6) };
-    this.#lookAtTunnels();
+    this.#own.look();
     this.#followOwnAddresses(nowMs);
     this.#followMac(nowMs);
     this.#groups.follow(this.#controller.services, this.#configuration);
@@ -429,10 +321,7 @@ export class DsrPlane implements DataPlane, FrameView {
 
   /** An address that the balancer is given is in no tarpit any more. */
   #followOwnAddresses(nowMs: number): void {
-    const addresses = hostAddresses().map(formatIp).join();
-    const isChanged = this.#ownAddresses !== undefined && this.#ownAddresses !== addresses;
-    this.#ownAddresses = addresses;
-    if (!isChanged || !hasTarpit(this.#configuration)) return;
+    if (!this.#own.haveHostAddressesChanged() || !hasTarpit(this.#configuration)) return;
     try {
       this.#controller.configure(this.#configuration, this.#listen, nowMs);
       this.#isTarpitLate = false;
@@ -465,11 +354,6 @@ export class DsrPlane implements DataPlane, FrameView {
     if (role !== before) this.#options.log(`${role} for the VIPs on '${this.#options.interfaceName}' (was ${before})`);
   }
 
-  #lookAtTunnels(): void {
-    if (this.#usesTunnels && process.platform === 'linux')
-      this.#interfaceMtu = interfaceMtu(this.#options.interfaceName);
-  }
-
   #turnOrFail(): void {
     if (this.#isDetached) return;
     try {
@@ -481,13 +365,10 @@ export class DsrPlane implements DataPlane, FrameView {
     }
   }
 
-  /** Somebody may give the interface another address (`ip link set address`, a bond's failover). */
   #followMac(nowMs: number): void {
-    const { interfaceName, log } = this.#options;
-    const mac = macOf(interfaceName);
-    if (Buffer.compare(mac, this.#mac) === 0) return;
-    log(`'${interfaceName}' has another MAC address now, ${formatMac(mac)}: the VIPs are announced again`);
-    this.#mac = mac;
+    if (!this.#own.hasMacChanged()) return;
+    const { name, mac } = this.#own;
+    this.#options.log(`'${name}' has another MAC address now, ${formatMac(mac)}: the VIPs are announced again`);
     this.#controller.moveTo(mac, nowMs);
   }
 
@@ -504,17 +385,7 @@ export class DsrPlane implements DataPlane, FrameView {
   /** A program made for what is there is faster; a process that may load none keeps the one that can do all. */
   #specialise(): void {
     if (!this.#options.mayLoad) return;
-    const tunnels = this.#usesTunnels;
+    const tunnels = this.#own.usesTunnels;
     this.#path.specialise({ ...programOptions(this.#controller.services, this.#configuration), tunnels });
   }
-}
-
-/** LISTEN and those of `dsr_vip`. */
-function claimedBy({ vips }: Configuration, listen: Vip | undefined): readonly Vip[] {
-  return listen ? [listen, ...vips] : vips;
-}
-
-/** What a VIP may not be: with `auto` it is the host's while this is the master. */
-function foreignTo({ settings }: Configuration, interfaceName: string): IpWords[] {
-  return settings.dsrRole === 'auto' ? [] : hostAddresses(interfaceName);
 }

@@ -1,8 +1,10 @@
 /** What direct server return has to know of its interface, and what it says when it is not so. */
 import { networkInterfaces } from 'node:os';
 import { formatIp, type IpWords, isV4, parseIp } from '../core/address.js';
+import type { Configuration } from '../core/configuration.js';
 import { SystemError } from '../sys/errno.js';
 import { interfaceDriver, interfaceMac } from '../sys/network-interface.js';
+import { ownAddresses as hostAddresses } from '../sys/own-address.js';
 import { DsrError } from './errors.js';
 import { addressBytes } from './record.js';
 import type { OwnAddress } from './requirements.js';
@@ -31,6 +33,11 @@ export function macOf(interfaceName: string): Uint8Array {
 /** Its addresses, while it has a carrier. */
 export function ownAddresses(interfaceName: string): OwnAddress[] {
   return networkInterfaces()[interfaceName] ?? [];
+}
+
+/** What a VIP may not be: with `auto` it is the host's while this is the master. */
+export function foreignTo({ settings }: Configuration, interfaceName: string): IpWords[] {
+  return settings.dsrRole === 'auto' ? [] : hostAddresses(interfaceName);
 }
 
 /** Of the IPv6 addresses the link-local one, which answers always reach. */

@@ -48,6 +48,20 @@ export function vipsOf({ controller }: Reported): VipSnapshot[] {
   return controller.services.map((service) => vipOf(controller, service));
 }
 
+/** Who has a number: `server 1 10.0.0.2 02:00:00:00:00:02`, without a row if it is in none. */
+export function realName({ controller, configuration }: Reported, real: number): string {
+  const { emergency, abuse } = configuration;
+  const spare = real === EMERGENCY_REAL ? emergency : real === ABUSE_REAL ? abuse : undefined;
+  const member = controller.memberOf(real);
+  const target = spare ? targetOf(spare) : member;
+  const mac = target && controller.macOf(target);
+  const tunnel = target ? controller.tunnelOf(target) : '';
+  const way = tunnel === '' ? '' : ` ${tunnel}`;
+  const row = member && member.slot >= 0 ? ` ${member.slot}` : '';
+  const name = spare === undefined ? `server${row}` : spare === emergency ? 'emergency server' : 'abuse server';
+  return `${name} ${target ? formatIp(target.address) : '?'}${way} ${mac ? formatMac(mac) : '?'}`;
+}
+
 function vipOf(controller: Controller, service: Service): VipSnapshot {
   const { vip, slots, members } = service;
   const inService = members.filter((member) => controller.stateOf(service, member) === 'in-service').length;

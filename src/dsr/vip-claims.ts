@@ -4,6 +4,7 @@
  * process of the network namespace has.
  */
 import type { IpWords } from '../core/address.js';
+import type { Configuration } from '../core/configuration.js';
 import { formatVipAddress, type Vip } from '../core/vip.js';
 import { takeAbstractName } from '../sys/abstract-name.js';
 import { libc } from '../sys/libc.js';
@@ -65,6 +66,11 @@ export class VipClaims {
     this.#held.delete(text);
     if (fd !== undefined) libc().close(fd);
   }
+}
+
+/** LISTEN and those of `dsr_vip`. */
+export function claimedBy({ vips }: Configuration, listen: Vip | undefined): readonly Vip[] {
+  return listen ? [listen, ...vips] : vips;
 }
 
 /** `192.0.2.80`, `192.0.2.0/24`. */
