@@ -54,8 +54,11 @@ const settingLines: { readonly [K in keyof Settings]: (value: Settings[K]) => st
   weight: toggle('weight'),
 };
 
-/** The text for `write`. Throws CommandError if a file name cannot be said in the language. */
-export function configurationText(setup: Setup): string {
+/**
+ * The text for `write`. `rows`: of the server table as the command line alone makes it, which must not come back when the
+ * file is read after it. Throws CommandError if a file name cannot be said in the language.
+ */
+export function configurationText(setup: Setup, rows: number): string {
   const { configuration, listen, webStats, engine, dsrInterface, dsrMode, dsrPin, admin, adminToken } = setup;
   const lines = [
     '# Written by pen; start with: pen -F FILE',
@@ -70,6 +73,7 @@ export function configurationText(setup: Setup): string {
     ]),
     ...allSettings(configuration.settings),
     ...configuration.servers.map(serverLine),
+    ...Array.from({ length: rows }, (_, slot) => serverLine(emptySlot, slot)).slice(configuration.servers.length),
     ...(dsrInterface === undefined ? [] : ['no dsr_vip', ...configuration.vips.flatMap(vipLines)]),
     spareLine('emergency', configuration.emergency),
     spareLine('abuse_server', configuration.abuse),

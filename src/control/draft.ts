@@ -207,7 +207,7 @@ export class Draft {
     return {
       configuration: {
         settings: this.settings,
-        servers: this.#servers,
+        servers: this.#serversChanged ? withoutEmptyEnd(this.#servers) : this.#servers,
         emergency: this.emergency,
         abuse: this.abuse,
         vips: this.#areVipsChanged
@@ -248,6 +248,19 @@ export class Draft {
     this.#aclsOwned.add(number);
     return copy;
   }
+}
+
+/** The table up to the last row of which anything is known: a row keeps its number, so those in between stay. */
+function withoutEmptyEnd(servers: readonly ServerSpec[]): readonly ServerSpec[] {
+  return servers.slice(0, servers.findLastIndex((spec) => !isEmpty(spec)) + 1);
+}
+
+/** Whether nothing is known of a row. One without an address may keep a port or a weight for the next. */
+function isEmpty(spec: ServerSpec): boolean {
+  const { names, ...rest } = spec;
+  return (
+    names.length === 0 && Object.entries(rest).every(([key, value]) => value === emptySlot[key as keyof ServerSpec])
+  );
 }
 
 /** An address that stands for "no server" (0.0.0.0 or ::), which keeps the row's port for the next address. */

@@ -280,7 +280,7 @@ export class Service {
   /** Writes every setting to `file`, or to the file of -F. Throws CommandError. */
   async write(file = this.#file): Promise<void> {
     if (file === undefined) throw new CommandError('expected FILE (pen was started without -F)');
-    await replaceFile(file, configurationText(this.#setup));
+    await replaceFile(file, configurationText(this.#setup, this.#base.configuration.servers.length));
   }
 
   /** Ends the process once the reply to the present command is on its way. */

@@ -112,7 +112,7 @@ export const serverCommands: readonly Command[] = [
     name: 'no server',
     arguments: [slotNumber],
     section: 'Servers',
-    help: 'empty row N: it takes no new connection, those it has go on',
+    help: 'empty row N: it takes no new connection, those it has go on; rows at the end that are empty go away',
     isNew: true,
     run({ draft }, slot) {
       requireServer(draft, slot);
