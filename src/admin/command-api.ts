@@ -51,6 +51,6 @@ export function answerOf(reply: string, isData: boolean): string {
 
 /** The reply as it is, which is JSON where `--json` was asked for. Throws Refusal for an error reply. */
 export function dataOf(reply: string): string {
-  if (reply.startsWith('error: ')) throw new Refusal(400, reply.slice('error: '.length).trimEnd());
+  if (reply.startsWith('error: ')) throw new Refusal(400, reply.replaceAll(/^error: /gm, '').trimEnd());
   return reply;
 }

@@ -1,4 +1,5 @@
-/** Why a program of ours gives up before it has done its work: one line for the user and an exit status. */
+/** Why a program of ours gives up before it has done its work: a line for the user and an exit status. */
+import { ConfigurationError } from '../control/errors.js';
 
 /** What was typed is wrong; exit status 2. */
 export class UsageError extends Error {
@@ -21,4 +22,10 @@ export function statusOf(failure: unknown): number {
 export function lineOf(failure: unknown): string {
   const text = failure instanceof Error ? failure.message : String(failure);
   return text.replaceAll(/\s*\n\s*/g, '; ');
+}
+
+/** The same where a command line or file was refused: a line for each thing that is wrong with it. */
+export function linesOf(failure: unknown): readonly string[] {
+  const refused = failure instanceof UsageError ? failure.cause : failure;
+  return refused instanceof ConfigurationError ? refused.lines.map(lineOf) : [lineOf(failure)];
 }

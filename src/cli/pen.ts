@@ -1,6 +1,6 @@
 /** `pen`, the program: reads the command line and does what it asks. */
 import { connectToParent, runInBackground } from './background.js';
-import { lineOf, statusOf } from './errors.js';
+import { linesOf, statusOf } from './errors.js';
 import { helpText } from './help.js';
 import { parseOptions } from './options.js';
 import { heedOutput } from './standard-output.js';
@@ -37,7 +37,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       else await serve(options, parent);
     }
   } catch (failure) {
-    complain(lineOf(failure));
+    linesOf(failure).forEach(complain);
     // Not exitCode: what a failed start has left open must not keep us alive.
     process.exit(statusOf(failure));
   }

@@ -30,7 +30,7 @@ import { onSignals } from './signals.js';
 import { warnOfMissingPieces } from './transparent/startup.js';
 import { version } from './version.js';
 
-/** Checks the command line and the file without starting anything; gives a line that says so. Throws the first problem. */
+/** Checks the command line and the file without starting anything; gives a line that says so. Throws what is wrong. */
 export async function check(options: Options): Promise<string> {
   const service = makeService(options, { log() {}, print() {}, exit() {} });
   await prepare(service, options);

@@ -76,7 +76,7 @@ export class CommandRunner {
       }
       return reply;
     } catch (error) {
-      throw named(name, error instanceof ConfigurationError ? new CommandError(error.message) : error);
+      throw named(name, error instanceof ConfigurationError ? refusal(name, error) : error);
     }
   }
 
@@ -84,4 +84,9 @@ export class CommandRunner {
     const text = `${line.trim()} (${origin})`;
     this.#service.observer.events.record({ kind: 'command', mood: 'plain', text });
   }
+}
+
+/** A line for each problem of a file. */
+function refusal(name: string, { message, lines }: ConfigurationError): CommandError {
+  return new CommandError(message, { reply: lines.map((line) => `error: ${name}: ${line}\n`).join('') });
 }

@@ -6,14 +6,13 @@ import { open, realpath, stat } from 'node:fs/promises';
 import type { Origin } from './argument.js';
 import type { Call, Reply } from './command.js';
 import type { Draft } from './draft.js';
-import { CommandError, causeOf, type Problem } from './errors.js';
+import { CommandError, causeOf, MAX_PROBLEMS, type Problem } from './errors.js';
 import { named, parseLine } from './language.js';
 import type { Service } from './service.js';
 
 /** More than any table can hold, and little enough to read at once. */
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_DEPTH = 16;
-const MAX_PROBLEMS = 100;
 
 /** A line that parsed. */
 export interface ScriptLine {

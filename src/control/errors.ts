@@ -28,20 +28,37 @@ export interface Problem {
   readonly isUsage: boolean;
 }
 
-/** A command line or file that was refused whole; `problems` has a line for each thing that is wrong. */
+/** So many problems are looked for; then whoever wrote the file has enough to do, or it is no configuration at all. */
+export const MAX_PROBLEMS = 100;
+/** So many are shown; the others are counted. */
+const MAX_LINES = 20;
+
+/** A command line or file that was refused whole. The message is the first problem and how many more there are. */
 export class ConfigurationError extends Error {
   readonly code = 'ERR_PEN_CONFIGURATION';
+  /** A line for each thing that is wrong. */
   readonly problems: readonly string[];
+  /** The first of them, and how many more there are. */
+  readonly lines: readonly string[];
   /** Whether the first problem is how the command line was typed. */
   readonly isUsage: boolean;
 
   constructor(problems: readonly Problem[]) {
     const [first, ...others] = problems;
-    super(`${first?.text}${others.length === 0 ? '' : ` (and ${others.length} more)`}`);
+    super(`${first?.text}${others.length === 0 ? '' : ` (${andMore(problems, 1)})`}`);
     this.name = 'ConfigurationError';
     this.problems = problems.map((problem) => problem.text);
+    this.lines =
+      problems.length <= MAX_LINES
+        ? this.problems
+        : [...this.problems.slice(0, MAX_LINES), andMore(problems, MAX_LINES)];
     this.isUsage = first?.isUsage ?? false;
   }
+}
+
+function andMore({ length }: readonly Problem[], told: number): string {
+  // Nobody has looked for others.
+  return `and ${length >= MAX_PROBLEMS ? 'at least ' : ''}${length - told} more`;
 }
 
 /** A word in quotes for a message: unprintable characters as dots, cut after 64. */

@@ -20,9 +20,10 @@ const introduction = `# Commands
 <!-- Made by scripts/penctl-reference.js from src/control/language.ts; do not edit. -->
 
 The language of \`penctl\`, of \`-O\` and of configuration files: one command a line; \`#\` at the head of a word starts a
-comment. \`[X]\` may be left out; asking without it changes nothing. What is wrong is answered by one line that begins with
-\`error:\`, and nothing is changed; a word that is no command by C Pen's \`do_cmd: ignoring command starting with
-'WORD'\`, with status 0, as scripts know it (over HTTP it is 404). A file name is the rest of the line, blanks included.
+comment. \`[X]\` may be left out; asking without it changes nothing. What is wrong is answered by a line that begins with
+\`error:\` (\`include\`: a line for each problem of the file), and nothing is changed; a word that is no command by C Pen's
+\`do_cmd: ignoring command starting with 'WORD'\`, with status 0, as scripts know it (over HTTP it is 404). A file name is the
+rest of the line, blanks included.
 
 **new** marks words that C Pen does not know. **not over TCP** marks commands that name files (where only their argument does,
 asking works over TCP too).

@@ -115,7 +115,11 @@ test('include does all of a file or nothing', async (t) => {
   const before = service.setup;
   writeFileSync(file, 'blacklist 78\nnonsense\nacl x\n');
   const reply = await service.execute(`include ${file}`, 'unix');
-  assert.equal(reply, `error: include: ${file}:2: unknown command 'nonsense' (see penctl help) (and 1 more)\n`);
+  assert.equal(
+    reply,
+    `error: include: ${file}:2: unknown command 'nonsense' (see penctl help)\n` +
+      `error: include: ${file}:3: acl: expected a number from 0 to 9, got 'x'\n`,
+  );
   assert.equal(service.setup, before);
 });
 

@@ -249,7 +249,7 @@ export class Service {
         this.log(0, `settings read again from ${this.#file}`);
         this.observer.events.record({ kind: 'command', mood: 'plain', text: `settings read again from ${this.#file}` });
       } catch (error) {
-        const problems = error instanceof ConfigurationError ? error.problems : [causeOf((error as Error).message)];
+        const problems = error instanceof ConfigurationError ? error.lines : [causeOf((error as Error).message)];
         for (const problem of problems) this.log(0, `old settings kept: ${problem}`);
         const [first] = problems;
         this.observer.events.record({ kind: 'command', mood: 'bad', text: `old settings kept: ${first}` });

@@ -29,6 +29,25 @@ test('pen --check names file and line of an error and exits 1', async (t) => {
   assert.equal(outcome.stdout, '');
 });
 
+test('pen, with --check and without, tells the first 20 problems of a file and how many more there are', async (t) => {
+  const file = join(scratch(t), 'pen.cfg');
+  const wrong = (lines: number) => writeFileSync(file, 'server 0 max x\n'.repeat(lines));
+  const problem = (line: number) => `pen: ${file}:${line}: server: expected a number from 0 to 2147483647, got 'x'\n`;
+  const first = Array.from({ length: 20 }, (_, i) => problem(i + 1)).join('');
+  for (const [lines, told] of [
+    [2, problem(1) + problem(2)],
+    [20, first],
+    [23, `${first}pen: and 3 more\n`],
+    [5000, `${first}pen: and at least 80 more\n`],
+  ] as const) {
+    wrong(lines);
+    for (const how of ['--check', '-f']) {
+      const outcome = await run('pen', ['-F', file, how, '127.0.0.1:0', '127.0.0.1:1']);
+      assert.deepEqual(outcome, { status: 1, signal: null, stdout: '', stderr: told }, `${lines} ${how}`);
+    }
+  }
+});
+
 test('pen --check with a wrong command line exits 2', async () => {
   const outcome = await run('pen', ['--check', '80', '127.0.0.1:99999']);
   assert.equal(outcome.status, 2);
