@@ -1,10 +1,11 @@
 /**
  * `npm start [-- PORT [--quiet]]`: three small web servers, visitors for them, and pen in between, started as a user would
- * start it, with its dashboard on the next port. `--quiet`: no visitors, and no browser is opened.
+ * start it, with its dashboard on the next port. PORT: 8080, or the first one behind it that is free. `--quiet`: no
+ * visitors, and no browser is opened.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,12 +18,16 @@ import { WebServer } from './web-server.js';
 const PEN = fileURLToPath(new URL('../../bin/pen', import.meta.url));
 /** Short, so that a revived server is soon seen at work again. */
 const BLACKLIST_SEC = 5;
+const PORT = 8080;
+const LAST_PORT = 65_534;
+/** Between two looks whether npm is still there. */
+const LOOK_MS = 500;
 
 const isQuiet = process.argv.includes('--quiet');
-const [portText = '8080'] = process.argv.slice(2).filter((word) => word !== '--quiet');
-const port = Number(portText);
-if (!Number.isInteger(port) || port < 1 || port > 65_534) {
-  console.error(`'${portText}' is no port (npm start -- PORT, 1 to 65534)`);
+const [portText] = process.argv.slice(2).filter((word) => word !== '--quiet');
+const port = portText === undefined ? await freePort(PORT) : Number(portText);
+if (!Number.isInteger(port) || port < 1 || port > LAST_PORT) {
+  console.error(`'${portText}' is no port (npm start -- PORT, 1 to ${LAST_PORT})`);
   process.exit(2);
 }
 
@@ -41,21 +46,27 @@ const command = [
 ];
 
 // A group of its own: Ctrl-C comes to us, and we end pen in good order.
-const pen = spawn(process.execPath, [PEN, ...command], { stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+// Its output is the reply to `admin`, which is said below.
+const pen = spawn(process.execPath, [PEN, ...command], { stdio: ['ignore', 'ignore', 'inherit'], detached: true });
 let isEnding = false;
 pen.on('exit', (status, signal) => {
   if (isEnding) return;
-  console.error(`pen has ended (${signal ?? `status ${status}`}); for another port: npm start -- ${port + 1}`);
-  process.exit(1);
+  void freePort(port + 1).then((free) => {
+    console.error(`pen has ended (${signal ?? `status ${status}`}); for another port: npm start -- ${free}`);
+    process.exit(1);
+  });
 });
-await untilServing();
-const dashboard = `http://${(await ask(parseAddress(control), 'admin')).trim()}/`;
+let scoreboard: Scoreboard | undefined;
+let visitors: Visitors | undefined;
+// From here on, as pen would go on without us.
+process.on('SIGINT', end).on('SIGTERM', end).on('SIGHUP', end);
+endWithNpm();
+const dashboard = await untilServing();
 
 introduce();
-const scoreboard = new Scoreboard(servers, isQuiet ? 1_000 : 10_000);
-const visitors = isQuiet ? undefined : new Visitors(port);
+scoreboard = new Scoreboard(servers, isQuiet ? 1_000 : 10_000);
+visitors = isQuiet ? undefined : new Visitors(port);
 if (!isQuiet) openBrowser(dashboard);
-process.on('SIGINT', end).on('SIGTERM', end);
 if (process.stdin.isTTY) listenToKeys();
 
 function introduce(): void {
@@ -63,7 +74,7 @@ function introduce(): void {
   console.log(`
 The dashboard is at ${dashboard}
 
-pen balances http://127.0.0.1:${port}/ over three servers:
+pen balances http://127.0.0.1:${port}/ over three servers${portText === undefined && port !== PORT ? ` (${PORT} is taken)` : ''}:
 ${servers.map((server) => `  ${server.name.padEnd(6)} http://127.0.0.1:${server.port}/`).join('\n')}
 
 It was started like this:
@@ -104,12 +115,19 @@ function end(): void {
   if (isEnding) return;
   isEnding = true;
   visitors?.stop();
-  scoreboard.stop();
+  scoreboard?.stop();
   void stop(pen).then(() => {
     for (const server of servers) server.kill();
     console.log('\nall ended');
     process.exit(0);
   });
+}
+
+/** npm ends the shell between it and us when it is told to end; nobody tells us. */
+function endWithNpm(): void {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const parent = process.ppid;
+  setInterval(() => process.ppid === parent || end(), LOOK_MS).unref();
 }
 
 async function stop(child: ChildProcess): Promise<void> {
@@ -119,17 +137,14 @@ async function stop(child: ChildProcess): Promise<void> {
   child.kill('SIGKILL');
 }
 
-/** Returns when pen answers at its control socket, which it opens last; its end is seen elsewhere. */
-async function untilServing(): Promise<void> {
+/**
+ * The dashboard's address, when pen answers at its control socket, which it opens last. If it ends instead, that is seen
+ * elsewhere.
+ */
+async function untilServing(): Promise<string> {
   for (;;) {
-    const isOpen = await new Promise<boolean>((resolve) => {
-      const socket = connect(control, () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.on('error', () => resolve(false));
-    });
-    if (isOpen) return;
+    const reply = await ask(parseAddress(control), 'admin').catch(() => undefined);
+    if (reply !== undefined && !isEnding) return `http://${reply.trim()}/`;
     await sleep(50);
   }
 }
@@ -141,6 +156,13 @@ function openBrowser(url: string): void {
   const opener = spawn(process.platform === 'darwin' ? 'open' : 'xdg-open', [url], { stdio: 'ignore', detached: true });
   opener.on('error', () => {});
   opener.unref();
+}
+
+/** The first, from `first` on, that is free and has another free one behind it, for the dashboard. */
+async function freePort(first: number): Promise<number> {
+  for (let candidate = first; candidate <= LAST_PORT; candidate++)
+    if ((await isFree(candidate)) && (await isFree(candidate + 1))) return candidate;
+  return PORT;
 }
 
 async function isFree(candidate: number): Promise<boolean> {

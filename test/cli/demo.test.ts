@@ -51,6 +51,14 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** Somebody has it from here on, whoever that is. */
+async function takenPort(t: Scene, port: number): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.once('error', () => resolve()).listen(port, '127.0.0.1', resolve));
+  atEnd(t, () => void server.close());
+  return port;
+}
+
 test('the demo balances over three servers and ends everything on Ctrl-C', needsBin, async (t) => {
   const port = await freePort();
   const { demo, ended, output } = startDemo(t, String(port), '--quiet');
@@ -68,9 +76,43 @@ test('the demo balances over three servers and ends everything on Ctrl-C', needs
 
 test('the demo says how to go on when the port is busy, and ends', needsBin, async (t) => {
   const busy = await tcpBackend(t);
+  const next = await takenPort(t, busy.port + 1);
   const { ended, output } = startDemo(t, String(busy.port));
   assert.equal(await within('end of the demo', ended), 1);
-  assert.match(output(), /EADDRINUSE[\s\S]*npm start -- \d+/);
+  const [, suggested] = /EADDRINUSE[\s\S]*npm start -- (\d+)/.exec(output()) ?? [];
+  assert(Number(suggested) > next, output());
+});
+
+for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
+  test(`the demo leaves nothing behind when ${signal} comes while it starts`, needsBin, async (t) => {
+    const port = await freePort();
+    const { demo, ended } = startDemo(t, String(port), '--quiet');
+    await until('pen is started', () => processesWith(`127.0.0.1:${port}`).length > 0);
+    demo.kill(signal);
+    assert.equal(await within('end of the demo', ended), 0);
+    assert.deepEqual(processesWith(`127.0.0.1:${port}`), []);
+  });
+}
+
+test('the demo ends when npm is ended, which ends the shell between them only', needsBin, async (t) => {
+  const port = await freePort();
+  const main = fileURLToPath(new URL('../../demo/main.js', import.meta.url));
+  // `true` keeps the shell from becoming the demo.
+  const npm = spawn('/bin/sh', ['-c', `'${process.execPath}' '${main}' ${port} --quiet; true`], {
+    env: { ...process.env, npm_lifecycle_event: 'start' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  npm.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const ended = new Promise((resolve) => npm.stdout.on('close', resolve));
+  atEnd(t, () => void npm.kill('SIGKILL'));
+  await until('the demo is ready', () => output.includes('Ctrl-C ends everything'));
+  assert.match(output, /^\nThe dashboard is at /, 'that is the first that it says');
+  npm.kill('SIGTERM');
+  await within('end of the demo', ended);
+  assert.deepEqual(processesWith(`127.0.0.1:${port}`), []);
 });
 
 test('the demo has visitors, and a dashboard on the next port', needsBin, async (t) => {
