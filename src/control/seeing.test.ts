@@ -52,7 +52,10 @@ test('clients and connections are found by a part of the address', async (t) => 
   assert.deepEqual(await addresses('clients'), ['2001:db8::7', '10.1.2.4', '10.1.2.3']);
   assert.deepEqual(await addresses('clients 10.1'), ['10.1.2.4', '10.1.2.3']);
   assert.deepEqual(await addresses('clients db8'), ['2001:db8::7']);
-  assert.equal(await service.execute('clients 9.9', 'tcp'), '');
+  // Without any there is the line of titles all the same.
+  const titles = 'client  address  seen (s)  server  connects  sent  received\n';
+  assert.equal(await service.execute('clients 9.9', 'tcp'), titles);
+  assert.equal(await service.execute('connections', 'tcp'), 'connection  state  from  age (s)  client  server\n');
   plane.connections.push(MemoryDataPlane.connection(0), { ...MemoryDataPlane.connection(1), peer: undefined });
   const [connection] = await json(service, 'connections 127.0.0.2');
   assert.deepEqual(

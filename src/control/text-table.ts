@@ -2,9 +2,8 @@
 
 export type Cell = string | number;
 
-/** Ends with a newline; '' without rows. */
+/** Ends with a newline; without rows the titles alone, so that whoever asked sees that there are none. */
 export function textTable(titles: readonly string[], rows: ReadonlyArray<readonly Cell[]>): string {
-  if (rows.length === 0) return '';
   const lines = [titles, ...rows];
   const widths = titles.map((_, column) => Math.max(...lines.map((line) => String(line[column] ?? '').length)));
   const isNumber = titles.map((_, column) => rows.every((row) => typeof row[column] === 'number'));
