@@ -6,7 +6,7 @@ import { open, realpath, stat } from 'node:fs/promises';
 import type { Origin } from './argument.js';
 import type { Call, Reply } from './command.js';
 import type { Draft } from './draft.js';
-import { CommandError, causeOf, MAX_PROBLEMS, type Problem } from './errors.js';
+import { CommandError, cannotRead, MAX_PROBLEMS, type Problem } from './errors.js';
 import { named, parseLine } from './language.js';
 import type { Service } from './service.js';
 
@@ -57,7 +57,7 @@ export class Script {
   /** Adds a file; throws CommandError if it can't be read. `stack` holds the files that include it. */
   async addFile(file: string, stack: readonly string[] = []): Promise<void> {
     const path = await realpath(file).catch((error: unknown) => {
-      throw new CommandError(`cannot read '${file}': ${causeOf(error)}`, { isFromOutside: true, cause: error });
+      throw cannotRead(file, error);
     });
     if (stack.includes(path)) throw new CommandError(`'${file}' includes itself`);
     if (stack.length >= MAX_DEPTH) throw new CommandError(`'${file}' is included ${MAX_DEPTH} files deep`);
@@ -139,7 +139,7 @@ async function readBounded(path: string, name: string, limit: number): Promise<s
     }
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    throw new CommandError(`cannot read '${name}': ${causeOf(error)}`, { isFromOutside: true, cause: error });
+    throw cannotRead(name, error);
   }
 }
 

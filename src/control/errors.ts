@@ -1,4 +1,5 @@
 /** What goes wrong in the control plane: a command that cannot be done, and a configuration with problems. */
+import { isAbsolute } from 'node:path';
 
 /** A command that is wrong or cannot be done; nothing has been changed. */
 export class CommandError extends Error {
@@ -65,6 +66,21 @@ function andMore({ length }: readonly Problem[], told: number): string {
 export function quoted(word: string): string {
   const short = word.length > 64 ? `${word.slice(0, 61)}...` : word;
   return `'${short.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '.')}'`;
+}
+
+/** A file cannot be read. A relative name is pen's to find, not penctl's: where it was looked for is said, too. */
+export function cannotRead(file: string, error: unknown): CommandError {
+  const cause = causeOf(error);
+  const where = cause === 'ENOENT' && !isAbsolute(file) ? ` (looked for in ${ownFolder()})` : '';
+  return new CommandError(`cannot read '${file}': ${cause}${where}`, { isFromOutside: true, cause: error });
+}
+
+function ownFolder(): string {
+  try {
+    return `'${process.cwd()}'`;
+  } catch {
+    return 'a directory that has been removed';
+  }
 }
 
 /** The short name of a system error (`ECONNREFUSED`), else its message. */

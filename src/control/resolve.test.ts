@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ANY_V6, formatEndpoint, formatIp } from '../core/address.js';
+import { ANY_V6, formatEndpoint, formatIp, ipEndpoint } from '../core/address.js';
 import { resolveHost, resolveListen, resolveListenOrVip, resolvePort, resolveServer } from './resolve.js';
 
 const listens: ReadonlyArray<readonly [text: string, want: string]> = [
@@ -44,6 +44,11 @@ const failures: ReadonlyArray<readonly [name: string, attempt: () => Promise<unk
     'a host that is not there',
     () => resolveHost('no-such-host.invalid'),
     /^cannot resolve host 'no-such-host\.invalid': E/,
+  ],
+  [
+    'a server that is not there, quoting all of it',
+    () => resolveServer('no-such-host.invalid:', ipEndpoint(ANY_V6, 80)),
+    /^'no-such-host\.invalid:': cannot resolve host 'no-such-host\.invalid': E/,
   ],
   ['hexadecimal', () => resolveHost('0x7f.1'), /'0x7f\.1' is neither/],
   ['a short address', () => resolveHost('127.1'), /'127\.1' is neither/],

@@ -106,8 +106,19 @@ export async function resolveServer(text: string, listen: Endpoint | undefined):
   if (port === undefined && listen?.kind !== 'ip') {
     throw new CommandError(`${quoted(text)} has no port (write HOST:PORT)`);
   }
-  const number = port === undefined && listen?.kind === 'ip' ? listen.port : await resolvePort(port ?? '');
-  return { ...limits, endpoint: ipEndpoint(await resolveHost(host), number) };
+  try {
+    const number = port === undefined && listen?.kind === 'ip' ? listen.port : await resolvePort(port ?? '');
+    return { ...limits, endpoint: ipEndpoint(await resolveHost(host), number) };
+  } catch (error) {
+    throw port === undefined && host !== text ? partOf(text, error) : error;
+  }
+}
+
+/** Of `www:` the host alone does not show the colon that somebody has typed by mistake. */
+function partOf(text: string, error: unknown): unknown {
+  if (!(error instanceof CommandError)) return error;
+  const { message, isFromOutside, cause } = error;
+  return new CommandError(`${quoted(text)}: ${message}`, { isFromOutside, cause });
 }
 
 /** A Unix socket; throws CommandError if the kernel could not hold the path (unix(7): 108 bytes with the NUL). */
@@ -146,5 +157,6 @@ async function withTimeout<T>(answer: Promise<T>, host: string): Promise<T> {
 /** After a chroot the resolver's own files are those of the new root, which often has none. */
 function lookupHint(error: unknown): string {
   const isUnconfigured = causeOf(error) === 'EAI_AGAIN' && !existsSync('/etc/resolv.conf');
-  return isUnconfigured ? ' (there is no /etc/resolv.conf; after -j names need one inside the new root)' : '';
+  if (isUnconfigured) return ' (there is no /etc/resolv.conf; after -j names need one inside the new root)';
+  return causeOf(error) === 'ENOTFOUND' ? ' (no such host)' : '';
 }

@@ -26,6 +26,11 @@ const brokenFiles: readonly PrepareCase[] = [
     'include /nonexistent\n',
     ["FILE:1: include: cannot read '/nonexistent': ENOENT"],
   ],
+  [
+    'an included file that is not there, by a relative name',
+    'include nonexistent.cfg\n',
+    [`FILE:1: include: cannot read 'nonexistent.cfg': ENOENT (looked for in '${process.cwd()}')`],
+  ],
   ['itself', 'include FILE\n', ["FILE:1: include: 'FILE' includes itself"]],
   ['a bad source', 'source 1.2.3.4.5\n', ["FILE:1: source: '1.2.3.4.5' is neither an address nor a host name"]],
 ];
