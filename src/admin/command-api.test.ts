@@ -32,6 +32,16 @@ test('docs/openapi.json is what the table of commands gives', () => {
   assert(isCurrent, 'docs/openapi.json is out of date (npm run build && node scripts/openapi.js)');
 });
 
+test('by GET nothing is done, also not by a command that can be read', async (t) => {
+  const { port } = await admin(t);
+  const { status, text } = await ask(port, '/api/v1/dsr?argument=detach');
+  assert.deepEqual(
+    [status, JSON.parse(text)],
+    [400, { error: 'by GET there is only something to see (POST /api/v1/commands/dsr)' }],
+  );
+  assert.match((await ask(port, '/api/v1/dsr')).text, /pen does not return directly/);
+});
+
 type WrongRequest = readonly [name: string, command: string, body: unknown, status: number, error: RegExp];
 
 const wrongRequests: readonly WrongRequest[] = [

@@ -19,9 +19,20 @@ export function hasJson(command: Command): boolean {
   return command.arguments.some((argument) => argument.isJson);
 }
 
-/** Can be read by GET: has JSON and changes nothing. */
+/** Can be read by GET: has JSON and changes nothing, or nothing as long as it is given no word. */
 export function isReadable(command: Command): boolean {
-  return hasJson(command) && command.section === 'Looking';
+  return hasJson(command) && (command.section === 'Looking' || doesThings(command));
+}
+
+/** The line for a GET. Throws Refusal for words that would do something. */
+export function readingLine(command: Command, words: readonly string[]): string {
+  if (words.length > 0 && doesThings(command))
+    throw new Refusal(400, `by GET there is only something to see (POST /api/v1/commands/${pathName(command)})`);
+  return `${commandLine(command, words)} --json`;
+}
+
+function doesThings(command: Command): boolean {
+  return command.arguments.some((argument) => argument.isDeed);
 }
 
 export function commandOfPath(name: string): Command | undefined {

@@ -67,13 +67,15 @@ function plainPath(summary: string, operationId: string, statuses: Record<number
 }
 
 function reading(command: Command): object {
-  const usage = words(command);
+  // By GET there is only something to see.
+  const asked = { ...command, arguments: command.arguments.filter(({ isDeed }) => !isDeed) };
+  const usage = words(asked);
   return {
     operationId: `get_${pathName(command)}`,
     summary: command.help,
     tags: [command.section],
     parameters:
-      usage === '' ? [] : [{ name: 'argument', in: 'query', description: usage, schema: argumentList(command) }],
+      usage === '' ? [] : [{ name: 'argument', in: 'query', description: usage, schema: argumentList(asked) }],
     responses: { 200: jsonAnswer('What there is', { type: ['object', 'array'] }), default: problem },
   };
 }

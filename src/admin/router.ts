@@ -7,7 +7,7 @@ import type { ServerBrief } from '../control/statistics.js';
 import { Metrics } from '../metrics/metrics.js';
 import { readAssets } from './assets.js';
 import { readJson } from './body.js';
-import { answerOf, commandLine, commandOfPath, dataOf, hasJson, isReadable } from './command-api.js';
+import { answerOf, commandLine, commandOfPath, dataOf, hasJson, isReadable, readingLine } from './command-api.js';
 import type { Gate } from './gate.js';
 import { Live } from './live.js';
 import { openApiDocument } from './openapi.js';
@@ -114,7 +114,7 @@ export class Router {
   async #read(response: ServerResponse, name: string, query: URLSearchParams): Promise<void> {
     const command = commandOfPath(name);
     if (!command || !isReadable(command)) throw new Refusal(404, 'there is nothing here');
-    const line = `${commandLine(command, query.getAll('argument'))} --json`;
+    const line = readingLine(command, query.getAll('argument'));
     send(response, 200, 'application/json', dataOf(await this.#service.execute(line, this.#options.origin)));
   }
 

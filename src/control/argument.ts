@@ -16,6 +16,8 @@ export interface Argument<T> {
   readonly isOptional?: boolean;
   /** The switch `--json`. */
   readonly isJson?: boolean;
+  /** With it something is done, without it there is only something to look at. */
+  readonly isDeed?: boolean;
   /** Takes its words; throws CommandError if they are not right. */
   take(words: Words, origin: Origin): T;
 }

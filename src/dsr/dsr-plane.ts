@@ -9,7 +9,7 @@ import type { Configuration, DsrMode, DsrRole } from '../core/configuration.js';
 import { ServerState } from '../core/server-state.js';
 import type { Vip } from '../core/vip.js';
 import { formatMac } from '../frame/ethernet.js';
-import type { DataPlane, FrameView, RealSnapshot, VipSnapshot } from '../proxy/data-plane.js';
+import type { DataPlane, FrameSnapshot, FrameView, RealSnapshot, VipSnapshot } from '../proxy/data-plane.js';
 import { monotonicMs } from '../sys/clock.js';
 import { ownAddresses as hostAddresses } from '../sys/own-address.js';
 import { Connectionless } from './connectionless.js';
@@ -23,7 +23,7 @@ import type { OwnInterface } from './own-interface.js';
 import type { Link, Path } from './path.js';
 import { programOptions } from './program-options.js';
 import type { FarOptions } from './reach.js';
-import { describe, type Reported, realName, realsOf, vipsOf } from './report.js';
+import { describe, look, type Reported, realName, realsOf, vipsOf } from './report.js';
 import { farServers, requireServices, requireVip } from './requirements.js';
 import { requireRoom } from './room.js';
 import { listenVip, pagesFor } from './services.js';
@@ -224,10 +224,12 @@ export class DsrPlane extends Connectionless implements DataPlane, FrameView {
     this.#controller.collect();
   }
 
-  /** What `penctl dsr` shows. */
+  look(): Promise<FrameSnapshot> {
+    return look(this.#reported, this.#path.describe());
+  }
+
   async describe(): Promise<string> {
-    const lines = [`role ${this.#controller.role}`, ...this.#path.describe()].map((line) => `${line}\n`);
-    return `${await describe(this.#reported)}${lines.join('')}`;
+    return describe(await this.look());
   }
 
   reals(): RealSnapshot[] {

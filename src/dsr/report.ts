@@ -1,9 +1,9 @@
-/** What `penctl dsr` prints: a line each for the interface, the VIPs, the servers, then what became of the frames. */
+/** What `penctl dsr` shows, as values and as a line each: the interface, VIPs, servers, then what became of the frames. */
 import { setImmediate } from 'node:timers/promises';
 import { formatIp } from '../core/address.js';
 import type { Configuration, ServerSpec } from '../core/configuration.js';
 import { formatMac } from '../frame/ethernet.js';
-import type { RealSnapshot, VipSnapshot } from '../proxy/data-plane.js';
+import type { FrameSnapshot, RealSnapshot, ServiceSnapshot, VipSnapshot } from '../proxy/data-plane.js';
 import type { Controller } from './controller.js';
 import { ABUSE_REAL, type Dimensions, EMERGENCY_REAL, OUTCOME_NAMES } from './layout.js';
 import type { Service } from './service.js';
@@ -22,18 +22,55 @@ export interface Reported {
   readonly configuration: Configuration;
 }
 
-/** A VIP, each with its servers behind it; the two servers that stand outside the tables come last. */
-export async function describe(reported: Reported): Promise<string> {
+/** All of it. */
+export async function look(reported: Reported, path: readonly string[]): Promise<FrameSnapshot> {
   const { interfaceName, mode, mac, size, tables, controller } = reported;
   const flows = await tables.countFlows();
-  const lines = [`interface ${interfaceName} mode ${mode} mac ${formatMac(mac)} flows ${flows} of ${size.flows}`];
-  for (const [i, service] of controller.services.entries()) {
-    // Hundreds of services have tens of thousands of servers: others come in between.
-    if (i % SERVICES_AT_ONCE === SERVICES_AT_ONCE - 1) await setImmediate();
-    lines.push(vipLine(vipOf(controller, service)), ...realLines(reported, service));
-  }
-  lines.push(...spares(reported).map(realLine), ...outcomeLines(tables.outcomes()));
+  const services = await inTurns(controller.services, (service): ServiceSnapshot => {
+    const rows = membersOf(reported, service).sort((a, b) => a.slot - b.slot);
+    const reals = rows.map(({ slot, ...rest }) => ({ server: slot < 0 ? undefined : slot, ...rest }));
+    return { ...vipOf(controller, service), reals };
+  });
+  return {
+    interfaceName,
+    mode,
+    mac: formatMac(mac),
+    role: controller.role,
+    flows,
+    flowsMax: size.flows,
+    services,
+    spares: spares(reported),
+    outcomes: outcomesOf(tables.outcomes()),
+    path,
+  };
+}
+
+/** A VIP, each with its servers behind it; the two servers that stand outside the tables come last. */
+export async function describe(snapshot: FrameSnapshot): Promise<string> {
+  const { interfaceName, mode, mac, role, flows, flowsMax, services, spares, outcomes, path } = snapshot;
+  const blocks = await inTurns(services, ({ reals, ...vip }) =>
+    // Servers of the table by their rows, others by their VIP and address.
+    [vipLine(vip), ...reals.map((real) => realLine({ ...real, server: real.server ?? vip.vip }))].join('\n'),
+  );
+  const lines = [
+    `interface ${interfaceName} mode ${mode} mac ${mac} flows ${flows} of ${flowsMax}`,
+    ...blocks,
+    ...spares.map(realLine),
+    ...Object.entries(outcomes).map(([verdict, counts]) => outcomeLine(verdict, counts)),
+    `role ${role}`,
+    ...path,
+  ];
   return lines.map((line) => `${line}\n`).join('');
+}
+
+/** Hundreds of services have tens of thousands of servers: others come in between. */
+async function inTurns<T, R>(services: readonly T[], rowOf: (service: T) => R): Promise<R[]> {
+  const rows: R[] = [];
+  for (const [i, service] of services.entries()) {
+    if (i % SERVICES_AT_ONCE === SERVICES_AT_ONCE - 1) await setImmediate();
+    rows.push(rowOf(service));
+  }
+  return rows;
 }
 
 /** The servers of the table, and the two outside it, as the frames meet them. */
@@ -99,13 +136,6 @@ function vipLine({ vip, servers, inService, slots, ...counts }: VipSnapshot): st
   return `vip ${vip} servers ${servers} in-service ${inService} slots ${slots} ${traffic(counts)}`;
 }
 
-/** Servers of the table by their rows, others by their VIP and address. */
-function realLines(reported: Reported, service: Service): string[] {
-  const name = formatService(service.vip);
-  const rows = membersOf(reported, service).sort((a, b) => a.slot - b.slot);
-  return rows.map(({ slot, ...rest }) => realLine({ server: slot < 0 ? name : slot, ...rest }));
-}
-
 function realLine({
   server,
   address,
@@ -123,14 +153,20 @@ function traffic({ packets, bytes, flows }: Traffic): string {
   return `packets ${packets} bytes ${bytes} flows ${flows}`;
 }
 
-/** `tx flow 12 new 3 ...`: a line for each verdict, its reasons in the order of the layout. */
-function outcomeLines(counts: readonly number[]): string[] {
-  return ['pass', 'tx', 'drop'].map((verdict) => {
-    const reasons = OUTCOME_NAMES.flatMap((name, outcome) => {
-      if (!name.startsWith(verdict)) return [];
-      const reason = name.slice(verdict.length);
-      return [`${reason[0].toLowerCase()}${reason.slice(1)} ${counts[outcome]}`];
-    });
-    return `${verdict} ${reasons.join(' ')}`;
-  });
+/** By verdict, the reasons of each in the order of the layout. */
+function outcomesOf(counts: readonly number[]): FrameSnapshot['outcomes'] {
+  const of = (verdict: string) =>
+    Object.fromEntries(
+      OUTCOME_NAMES.flatMap((name, outcome) => {
+        if (!name.startsWith(verdict)) return [];
+        const reason = name.slice(verdict.length);
+        return [[`${reason[0].toLowerCase()}${reason.slice(1)}`, counts[outcome]]];
+      }),
+    );
+  return { pass: of('pass'), tx: of('tx'), drop: of('drop') };
+}
+
+/** `tx flow 12 new 3 ...` */
+function outcomeLine(verdict: string, counts: Readonly<Record<string, number>>): string {
+  return `${verdict} ${Object.entries(counts).flat().join(' ')}`;
 }

@@ -4,7 +4,7 @@
  */
 import type { Endpoint, IpEndpoint, IpWords } from '../core/address.js';
 import type { ClientTable } from '../core/client-table.js';
-import type { Configuration } from '../core/configuration.js';
+import type { Configuration, DsrRole } from '../core/configuration.js';
 import type { Counters } from '../core/counters.js';
 import type { ServerState } from '../core/server-state.js';
 import type { EngineName } from '../engine/engine.js';
@@ -66,9 +66,35 @@ export interface VipSnapshot {
   readonly flows: number;
 }
 
+/** A service with its servers. */
+export interface ServiceSnapshot extends VipSnapshot {
+  /** Those of `dsr_vip` have no row. */
+  readonly reals: readonly (Omit<RealSnapshot, 'server'> & { readonly server: number | undefined })[];
+}
+
+/** All that `penctl dsr` shows. */
+export interface FrameSnapshot {
+  readonly interfaceName: string;
+  readonly mode: string;
+  readonly mac: string;
+  readonly role: DsrRole;
+  /** Remembered right now, of those that there is room for. */
+  readonly flows: number;
+  readonly flowsMax: number;
+  readonly services: readonly ServiceSnapshot[];
+  /** The two servers outside the tables, those that there are. */
+  readonly spares: readonly RealSnapshot[];
+  /** Frames by what became of them, a number for each reason. */
+  readonly outcomes: Readonly<Record<'pass' | 'tx' | 'drop', Readonly<Record<string, number>>>>;
+  /** Lines about the way that frames take through this host. */
+  readonly path: readonly string[];
+}
+
 /** A data plane of frames, looked into. */
 export interface FrameView {
-  /** Tables and counters, a line each. */
+  /** Tables and counters as they are now; takes a while where there are very many, and gives way to others meanwhile. */
+  look(): Promise<FrameSnapshot>;
+  /** The same for people, a line each. */
   describe(): Promise<string>;
   /** The servers of the table, and the two outside it. */
   reals(): RealSnapshot[];

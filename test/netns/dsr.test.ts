@@ -43,6 +43,19 @@ for (const mode of TESTED_MODES) {
     const sent = (await running.ask('servers')).split('\n').map((line) => Number(/ sx (\d+) /.exec(line)?.[1]));
     const counted = [...report.matchAll(/^real .* bytes (\d+)/gm)].map((match) => Number(match[1]));
     assert.deepEqual(sent, counted);
+
+    const shown = JSON.parse(await running.ask('dsr --json'));
+    const [vip, ...others] = shown.vips;
+    assert.deepEqual(
+      [shown.interface, shown.role, shown.flowsMax, shown.tx.new, others, shown.spares],
+      ['lan', 'master', 262_144, 61, [], []],
+    );
+    assert.deepEqual([vip.vip, vip.servers, vip.inService, vip.slots], ['10.7.0.80:80 tcp', 3, 3, 65_537]);
+    assert.deepEqual(
+      vip.reals.map((real: Record<string, unknown>) => [real.server, real.address, real.state, real.bytes]),
+      counted.map((bytes, row) => [row, addressOf(row), 'in-service', bytes]),
+    );
+    assert.equal(await running.ask('dsr standby --json'), '{"role":"standby"}');
   });
 
   test(`${mode}: pen -O dsr_if leaves the rest of the interface alone`, { skip }, async (t) => {

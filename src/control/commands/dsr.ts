@@ -1,11 +1,11 @@
 /** Direct server return: on which interface, what it does, and where a packet would go. */
-import type { IpEndpoint } from '../../core/address.js';
-import { ipEndpoint, isV4, parseIp, splitHostPort } from '../../core/address.js';
+import type { IpEndpoint, IpWords } from '../../core/address.js';
+import { formatIp, ipEndpoint, isV4, parseIp, splitHostPort } from '../../core/address.js';
 import { DSR_MODES } from '../../core/configuration.js';
-import type { FrameView } from '../../proxy/data-plane.js';
+import type { FrameView, ServiceSnapshot } from '../../proxy/data-plane.js';
 import { Refusal } from '../../proxy/refusal.js';
-import { type Argument, choice, fileName, optional, takeWord, word } from '../argument.js';
-import { action, type Command, setting } from '../command.js';
+import { type Argument, asJson, choice, fileName, optional, takeWord, word } from '../argument.js';
+import { action, type Command, jsonList, jsonReply, setting } from '../command.js';
 import { CommandError, quoted } from '../errors.js';
 import { resolvePort } from '../resolve.js';
 import type { Service } from '../service.js';
@@ -21,6 +21,16 @@ const interfaceName: Argument<string> = {
       throw new CommandError(`${quoted(name)} is no name of an interface`);
     return name;
   },
+};
+
+const deeds = choice(['master', 'standby', 'detach'] as const);
+
+/** What is to be done; without it `dsr` looks. */
+const deed: Argument<'master' | 'standby' | 'detach' | undefined> = {
+  usage: `[${deeds.usage}]`,
+  isOptional: true,
+  isDeed: true,
+  take: (words, origin) => (words.isEmpty || words.peek() === '--json' ? undefined : deeds.take(words, origin)),
 };
 
 export const dsrCommands: readonly Command[] = [
@@ -87,21 +97,22 @@ export const dsrCommands: readonly Command[] = [
   }),
   action({
     name: 'dsr',
-    arguments: [optional(choice(['master', 'standby', 'detach'] as const))],
+    arguments: [deed, asJson],
     section: 'Running',
     help:
       'direct server return: VIPs, servers with MAC address and state, packets, flows, drops by reason. master: take the ' +
       'VIPs over; standby: leave them to another balancer; detach: take the program off, with its pins, and end',
     isNew: true,
-    run({ service }, what) {
+    run({ service }, what, json) {
       const frames = framesOf(service);
-      if (what === undefined) return frames.describe();
+      if (what === undefined) return json ? snapshotJson(frames) : frames.describe();
       if (what !== 'detach') {
         take(frames, what);
-        return undefined;
+        return json ? jsonReply({ role: what }) : undefined;
       }
       const left = frames.detach();
       service.exitSoon();
+      if (json) return jsonReply({ left: left ?? null });
       return left === undefined ? undefined : `${left}\n`;
     },
   }),
@@ -121,6 +132,21 @@ export async function explainPacket(
     throw new CommandError(`${quoted(source)} and ${quoted(destination)} are of different families`);
   }
   return `${framesOf(service).explain(from, to, protocol)}\n`;
+}
+
+async function snapshotJson(frames: FrameView): Promise<string> {
+  const { interfaceName, services, spares, outcomes, path, ...rest } = await frames.look();
+  const head = { interface: interfaceName, ...rest, ...outcomes, path, spares: spares.map(withText) };
+  return `${JSON.stringify(head).slice(0, -1)},"vips":${await jsonList(vipRows(services))}}\n`;
+}
+
+/** A service at a time: together they may have tens of thousands of servers. */
+function* vipRows(services: readonly ServiceSnapshot[]) {
+  for (const { reals, ...service } of services) yield { ...service, reals: reals.map(withText) };
+}
+
+function withText<T extends { readonly address: IpWords }>(real: T) {
+  return { ...real, address: formatIp(real.address) };
 }
 
 function take(frames: FrameView, role: 'master' | 'standby'): void {
