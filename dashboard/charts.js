@@ -124,8 +124,12 @@ export class Charts {
   #build(servers) {
     this.#connects?.destroy();
     this.#bytes?.destroy();
-    const style = getComputedStyle(document.documentElement);
-    const color = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+    // A canvas takes no light-dark(); as the colour of an element it has become the one that holds.
+    const probe = byId('connects').appendChild(make('i', {}));
+    const color = (/** @type {string} */ name) => {
+      probe.style.color = `var(${name})`;
+      return getComputedStyle(probe).color;
+    };
     const layers = Array.from({ length: servers }, (_, place) => {
       const stroke = color(`--s${(servers - 1 - place) % COLORS}`);
       return {
@@ -143,6 +147,7 @@ export class Charts {
     }));
     this.#connects = this.#chart('connects', layers, (value) => rate(value), color);
     this.#bytes = this.#chart('bytes', lines, (value) => bytes(value), color);
+    probe.remove();
   }
 
   /**

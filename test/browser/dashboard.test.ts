@@ -174,15 +174,29 @@ for (const scheme of ['light', 'dark'] as const) {
   }
 }
 
+/** In the page: whether the chart of bytes has a pixel of that colour. */
+const hasPixel = `(rgb) => {
+  const canvas = document.querySelector('#bytes canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  for (let at = 0; at < data.length; at += 4)
+    if (data[at + 3] === 255 && rgb.every((part, i) => data[at + i] === part)) return true;
+  return false;
+}`;
+
 test('the theme can be chosen and is kept', needsBrowser, async (t) => {
   const { address } = await scene(t);
   const page = await openPage(t, await browser(t), address, { colorScheme: 'light' });
   const ground = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
   const light = await ground();
+  // The lines behind the chart, drawn on a canvas: #dde3e8 and #2a3540.
+  const isDrawnWith = async (...rgb: number[]) =>
+    until('the chart has the colours', () => page.evaluate(`(${hasPixel})(${JSON.stringify(rgb)})`));
+  await isDrawnWith(0xdd, 0xe3, 0xe8);
   await page.getByRole('button', { name: 'Theme: auto' }).click();
   await page.getByRole('button', { name: 'Theme: light' }).click();
   const dark = await ground();
   assert.notEqual(dark, light);
+  await isDrawnWith(0x2a, 0x35, 0x40);
   await page.reload();
   await page.getByRole('button', { name: 'Theme: dark' }).waitFor();
   assert.equal(await ground(), dark);
