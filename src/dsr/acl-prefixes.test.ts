@@ -4,9 +4,10 @@ import { Acl, type AclEntry } from '../core/acl.js';
 import { formatIp, type IpWords } from '../core/address.js';
 import { aclRecords } from './acl-prefixes.js';
 import { randomNumbers } from './fixtures/random.js';
-import { ip } from './fixtures/stage.js';
-import { PrefixTable } from './prefix-table.js';
+import { ip, STAGE_SIZE } from './fixtures/stage.js';
+import { MemoryTables } from './memory-tables.js';
 import { aclKeyOf } from './record.js';
+import { StructMemory } from './struct-memory.js';
 
 function mask(prefix: number): IpWords {
   return [0, 1, 2, 3].map((word) => {
@@ -24,12 +25,12 @@ function network(permit: boolean, address: IpWords, bits: IpWords): AclEntry {
   };
 }
 
-function trie(lists: ReadonlyMap<number, readonly AclEntry[]>): PrefixTable<number> {
+function trie(lists: ReadonlyMap<number, readonly AclEntry[]>): MemoryTables {
   const records = aclRecords(lists);
   if (typeof records === 'string') throw new Error(records);
-  const table = new PrefixTable<number>();
-  for (const { key, value } of records) table.set(key, new DataView(value.buffer).getUint32(0, true));
-  return table;
+  const tables = new MemoryTables(STAGE_SIZE);
+  for (const { key, value } of records) tables.setAcl(key, value);
+  return tables;
 }
 
 test('aclRecords answers as the lists do, for 20,000 random addresses', () => {
@@ -53,12 +54,12 @@ test('aclRecords answers as the lists do, for 20,000 random addresses', () => {
       };
       lists.set(number, Array.from({ length: next() % 12 }, entry));
     }
-    const table = trie(lists);
+    const tables = trie(lists);
     const acls = new Map([...lists].map(([number, entries]) => [number, new Acl(entries)]));
     for (let i = 0; i < 1000; i++) {
       const at = address();
       const isV4 = at[2] === 0xffff && at[0] === 0 && at[1] === 0;
-      const permitted = table.find(aclKeyOf(at, isV4 ? 4 : 6, 128)) ?? 0;
+      const permitted = tables.permittedBy(StructMemory.of(aclKeyOf(at, isV4 ? 4 : 6, 128)));
       for (const [number, entries] of lists) {
         // By the lists' rule an empty one permits; there is then nothing to look for.
         const want = entries.length === 0 || acls.get(number)?.permits(at);

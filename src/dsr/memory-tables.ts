@@ -3,12 +3,14 @@ import { monotonicMs } from '../sys/clock.js';
 import { ERRNO, SystemError } from '../sys/errno.js';
 import {
   ANSWER_WINDOW_BITS,
+  aclValue,
   controlValue,
   type Dimensions,
   mapLayouts,
   NO_REAL,
   type Outcome,
   realValue,
+  vipValue,
 } from './layout.js';
 import { type PathMemory, PathState } from './path-state.js';
 import { PrefixTable } from './prefix-table.js';
@@ -30,8 +32,9 @@ export class MemoryTables implements PathTables, ControlTables {
   readonly control: Uint8Array;
   vipsVersion = 0;
   readonly #vips: WordTable;
-  readonly #prefixes = new PrefixTable<Uint8Array>();
-  readonly #acl = new PrefixTable<number>();
+  readonly #prefixes = new PrefixTable(vipValue.bytes);
+  readonly #acl = new PrefixTable(aclValue.bytes);
+  readonly #lists = new Int32Array(aclValue.bytes >> 2);
   readonly #state: PathState;
   readonly #others: readonly PathState[];
   readonly #reals: StructMemory[] = [];
@@ -62,13 +65,11 @@ export class MemoryTables implements PathTables, ControlTables {
   }
 
   findPrefix(key: StructMemory, value: StructMemory): boolean {
-    const found = this.#prefixes.find(key.bytes);
-    if (found) value.bytes.set(found);
-    return found !== undefined;
+    return this.#prefixes.find(key.words, value.words);
   }
 
   permittedBy(key: StructMemory): number {
-    return this.#acl.find(key.bytes) ?? 0;
+    return this.#acl.find(key.words, this.#lists) ? this.#lists[0] : 0;
   }
 
   /** Else another thread's, which leaves it there: a copy would not be told when the flow moves. */
@@ -155,7 +156,7 @@ export class MemoryTables implements PathTables, ControlTables {
   }
 
   setAcl(key: Uint8Array, value: Uint8Array): void {
-    this.#acl.set(key, new DataView(value.buffer, value.byteOffset).getUint32(0, true));
+    this.#acl.set(key, value);
   }
 
   deleteAcl(key: Uint8Array): void {

@@ -1,54 +1,92 @@
 /**
- * Longest prefix match over `aclKey`s, in place of a BPF LPM trie: a table for each length of prefix that occurs, asked
- * from the longest on.
+ * Longest prefix match, in place of a BPF LPM trie: a hash table for each length of prefix that occurs, asked from the
+ * longest on. Hot path: nothing is allocated for a look-up.
  */
 import { aclKey } from './layout.js';
+import { StructMemory } from './struct-memory.js';
+import { WordTable } from './word-table.js';
 
-/** The prefix counts from the family on. */
-const DATA_AT = aclKey.at.family;
+/** Of a key of `acl` or `prefixes`, which are alike: how many bits count, and the words that they count in. */
+const BITS_AT = aclKey.at.prefixBits >> 2;
+const DATA_AT = aclKey.at.family >> 2;
+const DATA_WORDS = (aclKey.bytes - aclKey.at.family) >> 2;
+const FIRST_ENTRIES = 16;
 
-export class PrefixTable<V> {
-  /** By length, the longest first. */
-  #tables: { readonly bits: number; readonly values: Map<string, V> }[] = [];
+/** The prefixes of one length. */
+interface Length {
+  readonly bits: number;
+  /** Of the words that count, the bits that do. */
+  readonly mask: Int32Array;
+  room: number;
+  table: WordTable;
+}
 
-  /** The value of the longest prefix of `key` (whose own prefix is whole). */
-  find(key: Uint8Array): V | undefined {
-    for (const { bits, values } of this.#tables) {
-      const value = values.get(prefixOf(key, bits));
-      if (value !== undefined) return value;
-    }
-    return undefined;
+export class PrefixTable {
+  readonly #valueBytes: number;
+  /** The longest first. */
+  #lengths: Length[] = [];
+  readonly #masked = new Int32Array(DATA_WORDS);
+
+  /** `valueBytes`: a multiple of four. */
+  constructor(valueBytes: number) {
+    this.#valueBytes = valueBytes;
   }
 
-  set(key: Uint8Array, value: V): void {
-    const bits = bitsOf(key);
-    let table = this.#tables.find((one) => one.bits === bits);
-    if (!table) {
-      table = { bits, values: new Map() };
-      this.#tables = [...this.#tables, table].sort((a, b) => b.bits - a.bits);
+  /** Copies the value of the longest prefix of `key` (whose own prefix is whole); false if there is none. */
+  find(key: Int32Array, value: Int32Array): boolean {
+    for (let i = 0; i < this.#lengths.length; i++) {
+      const { table, mask } = this.#lengths[i];
+      if (table.find(this.#mask(key, mask), value)) return true;
     }
-    table.values.set(prefixOf(key, bits), value);
+    return false;
+  }
+
+  set(key: Uint8Array, value: Uint8Array): void {
+    const { words } = StructMemory.of(key);
+    const length = this.#lengths.find(({ bits }) => bits === words[BITS_AT]) ?? this.#addLength(words[BITS_AT]);
+    const data = this.#mask(words, length.mask);
+    const known = new Int32Array(this.#valueBytes >> 2);
+    if (length.table.size === length.room && !length.table.peek(data, known)) this.#grow(length);
+    length.table.put(data, StructMemory.of(value).words);
   }
 
   delete(key: Uint8Array): void {
-    const bits = bitsOf(key);
-    this.#tables.find((one) => one.bits === bits)?.values.delete(prefixOf(key, bits));
-    this.#tables = this.#tables.filter(({ values }) => values.size > 0);
+    const { words } = StructMemory.of(key);
+    const length = this.#lengths.find(({ bits }) => bits === words[BITS_AT]);
+    length?.table.delete(this.#mask(words, length.mask));
+    this.#lengths = this.#lengths.filter(({ table }) => table.size > 0);
   }
 
   get size(): number {
-    return this.#tables.reduce((sum, { values }) => sum + values.size, 0);
+    return this.#lengths.reduce((sum, { table }) => sum + table.size, 0);
+  }
+
+  #addLength(bits: number): Length {
+    const length = { bits, mask: maskOf(bits), room: FIRST_ENTRIES, table: this.#makeTable(FIRST_ENTRIES) };
+    this.#lengths = [...this.#lengths, length].sort((a, b) => b.bits - a.bits);
+    return length;
+  }
+
+  #grow(length: Length): void {
+    length.room *= 2;
+    const table = this.#makeTable(length.room);
+    length.table.copyTo(table);
+    length.table = table;
+  }
+
+  #makeTable(maxEntries: number): WordTable {
+    return new WordTable({ keyBytes: DATA_WORDS * 4, valueBytes: this.#valueBytes, maxEntries }, false);
+  }
+
+  #mask(key: Int32Array, mask: Int32Array): Int32Array {
+    for (let i = 0; i < DATA_WORDS; i++) this.#masked[i] = key[DATA_AT + i] & mask[i];
+    return this.#masked;
   }
 }
 
-function bitsOf(key: Uint8Array): number {
-  return new DataView(key.buffer, key.byteOffset).getUint32(aclKey.at.prefixBits, true);
-}
-
-/** The first bits behind the length, as text. */
-function prefixOf(key: Uint8Array, bits: number): string {
-  const whole = bits >>> 3;
-  let text = String.fromCharCode(...key.subarray(DATA_AT, DATA_AT + whole));
-  if (bits & 7) text += String.fromCharCode(key[DATA_AT + whole] & (0xff00 >>> (bits & 7)));
-  return text;
+function maskOf(bits: number): Int32Array {
+  const { bytes, words } = new StructMemory(DATA_WORDS * 4);
+  bytes.fill(0xff, 0, bits >>> 3);
+  if (bits & 7) bytes[bits >>> 3] = 0xff00 >>> (bits & 7);
+  return words;
 }

@@ -25,6 +25,8 @@ const TAIL_WORDS = 2;
 /** Where each is, counted from the end of the value. */
 const NEXT_AT = 0;
 const ASKED_AT = 1;
+/** In the place of whether it was asked for: the row is free. */
+const FREE = -1;
 
 /** Of a chain: far more than a bucket ever has. */
 const MOST_STEPS = 1024;
@@ -151,9 +153,21 @@ export class WordTable {
     const entry = this.#find(key, bucket);
     if (entry === NIL) return false;
     this.#remove(entry, bucket);
-    this.#rows[this.#tailOf(entry * this.#rowWords) + NEXT_AT] = this.#free;
+    const tail = this.#tailOf(entry * this.#rowWords);
+    this.#rows[tail + NEXT_AT] = this.#free;
+    this.#rows[tail + ASKED_AT] = FREE;
     this.#free = entry;
     return true;
+  }
+
+  /** Puts all that there is into another table of such keys and values. */
+  copyTo(other: WordTable): void {
+    for (let entry = 0; entry < this.#used; entry++) {
+      const row = entry * this.#rowWords;
+      const valueAt = row + this.#keyWords;
+      if (this.#rows[this.#tailOf(row) + ASKED_AT] === FREE) continue;
+      other.put(this.#rows.subarray(row, valueAt), this.#rows.subarray(valueAt, valueAt + this.#valueWords));
+    }
   }
 
   #take(): number {
