@@ -2,7 +2,7 @@
 import { formatEndpoint, formatIp } from '../core/address.js';
 import type { ClientRecord, ClientTable } from '../core/client-table.js';
 import { ABUSE_SLOT, EMERGENCY_SLOT, type ServerSpec, type Settings } from '../core/configuration.js';
-import type { Meters } from '../core/meters.js';
+import { COUNTS_EACH, type Meters } from '../core/meters.js';
 import { STATE } from '../proxy/connection-table.js';
 import type { ConnectionSnapshot, DataPlane, RealSnapshot } from '../proxy/data-plane.js';
 import { TRANSPARENCY } from '../proxy/transparency.js';
@@ -15,6 +15,7 @@ import { collected } from './piecemeal.js';
 import {
   type ClientStatistics,
   type ConnectionStatistics,
+  type CountedServer,
   type DirectStatistics,
   MAX_ROWS,
   type ServerBrief,
@@ -121,6 +122,15 @@ function withMeters(brief: ServerBrief, meters: Meters, slot: number): ServerSta
 /** The same rows in short. */
 export function* takeBriefs(setup: Setup, plane: DataPlane, monotonicMs: number): Generator<ServerBrief> {
   for (const [, brief] of briefs(setup, plane, monotonicMs)) yield brief;
+}
+
+/** The same rows with their meters as numbers; what a row holds is to be used before the next is asked for. */
+export function* takeCounted(setup: Setup, plane: DataPlane, monotonicMs: number): Generator<CountedServer> {
+  const counts = new Float64Array(COUNTS_EACH);
+  for (const [slot, brief] of briefs(setup, plane, monotonicMs)) {
+    plane.servers.meters.readCounts(slot, counts);
+    yield { brief, counts };
+  }
 }
 
 function* briefs(setup: Setup, plane: DataPlane, monotonicMs: number): Generator<readonly [number, ServerBrief]> {

@@ -52,6 +52,13 @@ export interface ServerStatistics extends ServerBrief {
   readonly sessionTimes: Times;
 }
 
+/** A server and its meters as bare numbers: cheap to take of thousands. */
+export interface CountedServer {
+  readonly brief: ServerBrief;
+  /** By the places of COUNTS in core/meters.ts; the next server's are put into the same array. */
+  readonly counts: Float64Array;
+}
+
 export interface ClientStatistics {
   readonly client: number;
   readonly address: string;

@@ -1,8 +1,16 @@
 /** A running balancer as it is shown: what `servers`, `status`, the -w file, metrics and dashboard are made from. */
 import type { DataPlane } from '../proxy/data-plane.js';
 import type { Setup } from './draft.js';
-import { type Moment, takeBriefs, takeServer, takeServers, takeStatistics, takeSummary } from './snapshot.js';
-import type { ServerBrief, ServerStatistics, Statistics, Summary } from './statistics.js';
+import {
+  type Moment,
+  takeBriefs,
+  takeCounted,
+  takeServer,
+  takeServers,
+  takeStatistics,
+  takeSummary,
+} from './snapshot.js';
+import type { CountedServer, ServerBrief, ServerStatistics, Statistics, Summary } from './statistics.js';
 
 export interface ViewSources {
   setup(): Setup;
@@ -34,6 +42,11 @@ export class Views {
   /** The same in short. */
   briefs(): Iterable<ServerBrief> {
     return takeBriefs(this.#setup, this.#upToDate, this.#sources.moment().monotonicMs);
+  }
+
+  /** The same with meters as numbers; each row is to be used before the next is asked for. */
+  counted(): Iterable<CountedServer> {
+    return takeCounted(this.#setup, this.#upToDate, this.#sources.moment().monotonicMs);
   }
 
   /** One row of the server table, undefined if there is none. */

@@ -12,6 +12,12 @@ async function textOf(service: Service): Promise<string> {
   return String(Buffer.concat(await new Metrics(service).read()));
 }
 
+/** Lines of servers: those of the process are others each time. */
+async function serverLines(metrics: Metrics): Promise<string[]> {
+  const lines = String(Buffer.concat(await metrics.read())).split('\n');
+  return lines.filter((line) => line.includes('pen_server_'));
+}
+
 const promtool = spawnSync('promtool', ['--version']).error === undefined;
 
 test('Metrics tells of each server what the shared tables hold', async (t) => {
@@ -64,6 +70,33 @@ test('Metrics shows no empty row, and text from outside only as a label value', 
   assert(!text.includes('server="2"'));
   assert(text.includes('pen_server_up{server="3",address="127.0.0.1:9"} 1'));
   assert(text.includes('pen_server_up{server="0",address="/tmp/a\\"b\\\\c"} 1'));
+});
+
+test('Metrics keeps its text, and yet a reading is like a first one', async (t) => {
+  const { service, plane } = await startedService(t);
+  const kept = new Metrics(service);
+  const isLikeNew = async (what: string) =>
+    assert.deepEqual(await serverLines(kept), await serverLines(new Metrics(service)), what);
+  await isLikeNew('at first');
+  for (const bytes of [9, 1, 90, 5_000_000_000]) {
+    plane.servers.addSent(0, bytes);
+    plane.servers.addReceived(1, bytes);
+    plane.servers.meters.connected(1, bytes % 7);
+    plane.servers.meters.sessionEnded(0, ENDINGS.indexOf('closed'), bytes % 7000);
+    await isLikeNew(`${bytes} bytes`);
+  }
+  for (const command of [
+    'server 0 weight 17',
+    'server 3 address /tmp/pön',
+    'server 1 address 127.0.0.1 port 99',
+    'no server 0',
+    'emergency 127.0.0.1:7',
+    'no emergency',
+    'no server 3',
+  ]) {
+    assert.equal(await service.execute(command, 'unix'), '', command);
+    await isLikeNew(command);
+  }
 });
 
 test('promtool finds nothing to mend', { skip: !promtool && 'no promtool here (Debian: prometheus)' }, async (t) => {

@@ -8,7 +8,7 @@ import type { Service } from '../control/service.js';
 import type { Summary } from '../control/statistics.js';
 import type { VipSnapshot } from '../proxy/data-plane.js';
 import { addFamily, type Labels, type Sample } from './family.js';
-import { serverMetrics } from './server-metrics.js';
+import { ServerMetrics } from './server-metrics.js';
 import { threadCpuSeconds } from './thread-cpu.js';
 
 /**
@@ -23,7 +23,7 @@ const LEFT_OUT = [
   ...['process_cpu_user_seconds_total', 'process_cpu_system_seconds_total', 'process_cpu_seconds_total'],
 ];
 
-function processMetrics(): Promise<string> {
+function processMetrics(): Registry {
   if (!processRegistry) {
     processRegistry = new Registry();
     collectDefaultMetrics({ register: processRegistry, eventLoopMonitoringPrecision: 100 });
@@ -39,12 +39,13 @@ function processMetrics(): Promise<string> {
       () => [{ value: total(process.cpuUsage()) }],
     );
   }
-  return processRegistry.metrics();
+  return processRegistry;
 }
 
 export class Metrics {
   readonly #service: Service;
   readonly #registry = new Registry();
+  readonly #servers = new ServerMetrics();
   #summary!: Summary;
 
   constructor(service: Service) {
@@ -64,12 +65,14 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** The text of one reading, in pieces to be joined: with many servers it is megabytes. */
+  /**
+   * The text of one reading, in pieces to be joined: with many servers it is megabytes. Not to be called before the last
+   * call is done.
+   */
   async read(): Promise<readonly Buffer[]> {
     this.#summary = this.#service.views.summary();
-    const general = Buffer.from(`${await processMetrics()}${await this.#registry.metrics()}`);
-    const servers = await collected(this.#service.views.servers(), SMALL_SHARE);
-    return [general, ...(await collected(serverMetrics(servers), SMALL_SHARE))];
+    const general = await Promise.all(await collected(generalTexts(processMetrics(), this.#registry), SMALL_SHARE));
+    return [Buffer.from(`${general.join('\n\n')}\n`), ...(await this.#servers.read(this.#service.views.counted()))];
   }
 
   #addBalancer(): void {
@@ -183,5 +186,12 @@ export class Metrics {
 
   #one(name: string, type: 'counter' | 'gauge', help: string, samples: () => readonly Sample[]): void {
     addFamily(this.#registry, { name, type, help }, samples);
+  }
+}
+
+/** A family at a time; some read files of the kernel's. */
+function* generalTexts(...registries: readonly Registry[]): Generator<Promise<string>> {
+  for (const registry of registries) {
+    for (const { name } of registry.getMetricsAsArray()) yield registry.getSingleMetricAsString(name);
   }
 }
