@@ -1,7 +1,7 @@
 /** What each path of the admin port answers. docs/internals/admin.md has the table. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Origin } from '../control/argument.js';
-import { collected, SMALL_SHARE } from '../control/piecemeal.js';
+import { collected } from '../control/piecemeal.js';
 import type { Service } from '../control/service.js';
 import type { ServerBrief } from '../control/statistics.js';
 import { Metrics } from '../metrics/metrics.js';
@@ -9,6 +9,7 @@ import { readAssets } from './assets.js';
 import { readJson } from './body.js';
 import { answerOf, commandLine, commandOfPath, dataOf, hasJson, isReadable, readingLine } from './command-api.js';
 import type { Gate } from './gate.js';
+import { sendInPieces } from './in-pieces.js';
 import { Live } from './live.js';
 import { openApiDocument } from './openapi.js';
 import { Paced } from './paced.js';
@@ -156,17 +157,6 @@ function send(
 ): void {
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...headers });
   response.end(body);
-}
-
-/** Megabytes at once would keep traffic from the core for milliseconds. */
-async function sendInPieces(response: ServerResponse, type: string, body: readonly Buffer[]): Promise<void> {
-  const length = body.reduce((sum, piece) => sum + piece.length, 0);
-  response.writeHead(200, { 'content-type': type, 'content-length': length });
-  function* sent() {
-    for (const piece of body) if (!response.destroyed) yield response.write(piece);
-  }
-  await collected(sent(), SMALL_SHARE);
-  if (!response.destroyed) response.end();
 }
 
 function requireMethod(request: IncomingMessage, ...methods: readonly string[]): void {

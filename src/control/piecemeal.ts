@@ -38,20 +38,48 @@ const systemPace: Pace = {
 /** All of `things`, in order, taking up to `share` of a core that others want. The world may change between pieces. */
 export async function collected<T>(things: Iterable<T>, share = 0.25, pace: Pace = systemPace): Promise<T[]> {
   const all: T[] = [];
-  let startMs = pace.nowMs();
-  let waitedMs = pace.waitedMs();
+  const pieces = new Pieces(share, pace);
   for (const thing of things) {
     all.push(thing);
-    const tookMs = pace.nowMs() - startMs;
-    if (tookMs < PIECE_MS) continue;
-    const waited = pace.waitedMs() - waitedMs;
-    const ran = Math.max(0, tookMs - waited);
-    if (waited >= WAITING * tookMs) pace.contendedUntilMs = pace.nowMs() + CONTENDED_MS;
-    await (pace.nowMs() < pace.contendedUntilMs ? pace.rest(ran / share - ran) : pause());
-    startMs = pace.nowMs();
-    waitedMs = pace.waitedMs();
+    if (pieces.isOver) await pieces.rest();
   }
   return all;
+}
+
+/** The pieces of one work that is not merely a list of things. */
+export class Pieces {
+  readonly #share: number;
+  readonly #pace: Pace;
+  #startMs = 0;
+  #waitedMs = 0;
+
+  constructor(share: number, pace: Pace = systemPace) {
+    this.#share = share;
+    this.#pace = pace;
+    this.begin();
+  }
+
+  /** The next piece begins now; to be said where something else than `rest` was waited for. */
+  begin(): void {
+    this.#startMs = this.#pace.nowMs();
+    this.#waitedMs = this.#pace.waitedMs();
+  }
+
+  /** It is time for a rest. */
+  get isOver(): boolean {
+    return this.#pace.nowMs() - this.#startMs >= PIECE_MS;
+  }
+
+  /** Ends a piece; the next begins when this is done. */
+  async rest(): Promise<void> {
+    const pace = this.#pace;
+    const tookMs = pace.nowMs() - this.#startMs;
+    const waited = pace.waitedMs() - this.#waitedMs;
+    const ran = Math.max(0, tookMs - waited);
+    if (waited >= WAITING * tookMs) pace.contendedUntilMs = pace.nowMs() + CONTENDED_MS;
+    await (pace.nowMs() < pace.contendedUntilMs ? pace.rest(ran / this.#share - ran) : pause());
+    this.begin();
+  }
 }
 
 /** One turn of the event loop. */
