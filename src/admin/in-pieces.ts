@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http';
 import { Pieces, SMALL_SHARE } from '../control/piecemeal.js';
 
 /**
- * Sends `body` as fast as the client reads and traffic leaves room for; ends early if the client does. What waits for a slow
- * client is one piece of it.
+ * Sends `body` as fast as the client reads and traffic leaves room for; ends early if the client does. The stream is given a
+ * piece when it has no other.
  */
 export async function sendInPieces(response: ServerResponse, type: string, body: readonly Buffer[]): Promise<void> {
   const length = body.reduce((sum, piece) => sum + piece.length, 0);

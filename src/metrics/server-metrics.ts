@@ -10,8 +10,11 @@ import { type CountedServer, endpointText, type ServerBrief } from '../control/s
 import { CAUSES, CONNECT_CLASSES_MS, COUNTS, ENDINGS, SESSION_CLASSES_MS } from '../core/meters.js';
 import { type KeptText, TextDraft } from './kept-text.js';
 
-/** Bytes after which a piece of text ends: some 50 us of work, and a copy of it where any number in it has changed. */
-const PIECE = 32_768;
+/**
+ * Bytes after which a piece of text ends: some 60 us to renew and as much to send. With smaller ones whoever reads is woken for
+ * each, and that costs more than what is in them.
+ */
+const PIECE = 131_072;
 
 interface Family {
   readonly head: string;
