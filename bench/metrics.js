@@ -1,17 +1,23 @@
 /**
  * `npm run bench:metrics`: how long a reading of /metrics takes with a thousand servers, and what readings do to the traffic:
  * latency and requests/s with nobody reading, with a reading every few seconds, and with the same text read as often from
- * a server that is not Pen, in turns. Whoever reads megabytes shares a core with the load, so only the last comparison
- * tells what is Pen's part.
+ * another program on the balancer's core, in turns. Whoever reads megabytes shares a core with the load, and whoever
+ * sends them has the kernel's part of it, so the last comparison tells what is Pen's own part.
+ *
+ * Latency has everything in it that happens on the machine meanwhile. How long the thread that carries the traffic was ready
+ * to run and did not (proc(5), /proc/PID/schedstat) is the narrower figure: it has only what ran on the balancer's core.
  */
-import { createServer } from 'node:http';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { startBackend } from './backend.js';
 import { loadByWrk } from './load/wrk.js';
 import { assignCores, describeMachine, ROOT } from './machine.js';
-import { endAll, freePort, Program } from './program.js';
-import { median } from './statistics.js';
+import { endAll, freePort, Program, scratch } from './program.js';
+import { median, ratios } from './statistics.js';
 import { tableText } from './table.js';
 
 const SERVERS = 1000;
@@ -20,6 +26,9 @@ const SECONDS = 6;
 /** Prometheus' usual interval is 15 s. */
 const EVERY_SEC = [5, 1];
 const CONNECTIONS = 32;
+/** An idle pen gives the same reading again for less than that. */
+const KEPT_MS = 250;
+const TEXT_SERVER = fileURLToPath(new URL('./load/text-server.js', import.meta.url));
 
 try {
   await main();
@@ -30,6 +39,8 @@ try {
 async function main() {
   const cores = assignCores();
   for (const [name, value] of Object.entries(describeMachine(cores))) console.log(`${name}: ${value}`);
+  // Whoever reads is this process: elsewhere it would be on the balancer's core as often as not.
+  spawnSync('taskset', ['-a', '-c', '-p', String(cores.load), String(process.pid)]);
   const backend = await startBackend(cores.backend, SERVERS);
   const [port, admin] = [await freePort(), await freePort()];
   const servers = backend.hosts.map((host) => `${host}:${backend.port}`);
@@ -38,32 +49,48 @@ async function main() {
     core: cores.balancer,
   });
   await pen.listens(port);
+  await pen.listens(admin);
   const url = `http://127.0.0.1:${admin}/metrics`;
   const load = () => loadByWrk(port, { core: cores.load, connections: CONNECTIONS, seconds: SECONDS });
 
   // Every counter has something in it, and everybody has warmed up.
   await load();
+  const carrier = busiestThread(pen.pid);
   /** @type {number[]} */
   const idle = [];
-  for (let n = 0; n < 20; n++) idle.push(await read(url));
+  for (let n = 0; n < 20; n++) {
+    idle.push(await read(url));
+    // What was read just now is not given again.
+    await sleep(KEPT_MS);
+  }
 
-  const text = await (await fetch(url)).text();
-  const other = createServer((_, response) => response.end(text)).listen(0, '127.0.0.1');
-  await new Promise((resolve) => other.once('listening', resolve));
-  const { port: otherPort } = /** @type {import('node:net').AddressInfo} */ (other.address());
+  const file = join(scratch, 'metrics');
+  writeFileSync(file, await (await fetch(url)).text());
+  const other = new Program(process.execPath, [TEXT_SERVER, file], { core: cores.balancer, ipc: true });
+  const { port: otherPort } = await other.says();
 
   const cases = [
     { name: 'never', every: 0, from: admin },
     ...EVERY_SEC.flatMap((every) => [
       { name: `every ${every} s`, every, from: admin },
-      { name: `every ${every} s, from another server`, every, from: otherPort },
+      { name: `every ${every} s, from another program`, every, from: otherPort },
     ]),
-  ].map((one) => ({ ...one, p99Us: /** @type {number[]} */ ([]), perSecond: /** @type {number[]} */ ([]), reads: [] }));
+  ].map((one) => ({
+    ...one,
+    p99Us: /** @type {number[]} */ ([]),
+    perSecond: /** @type {number[]} */ ([]),
+    waitedMs: /** @type {number[]} */ ([]),
+    reads: /** @type {number[]} */ ([]),
+  }));
   for (let round = 0; round < ROUNDS; round++) {
-    for (const result of cases) {
+    // Each is the first in its turn: what the machine does to one it does to the next another time.
+    for (let turn = 0; turn < cases.length; turn++) {
+      const result = cases[(round + turn) % cases.length];
       const end = new AbortController();
+      const waitedMs = waitedForCoreMs(carrier);
       const reader = result.every === 0 ? undefined : readAgain(result.from, result.every, end.signal, result.reads);
       const { p99Us, perSecond, errors } = await load();
+      result.waitedMs.push((waitedForCoreMs(carrier) - waitedMs) / SECONDS);
       end.abort();
       await reader;
       if (errors > 0) throw new Error(`${errors} requests failed`);
@@ -72,15 +99,46 @@ async function main() {
     }
   }
 
-  other.close();
-  const rows = cases.map(({ name, p99Us, perSecond, reads }) => [
-    name,
-    `${Math.round(median(perSecond))}`,
-    `${(median(p99Us) / 1000).toFixed(2)}`,
-    reads.length === 0 ? '' : median(reads).toFixed(0),
-  ]);
+  const [{ p99Us: undisturbed }] = cases;
+  const rows = cases.map(({ name, p99Us, perSecond, waitedMs, reads }) => {
+    const times = ratios(p99Us, undisturbed);
+    return [
+      name,
+      `${Math.round(median(perSecond))}`,
+      `${(median(p99Us) / 1000).toFixed(2)}`,
+      reads.length === 0 ? '' : `${times.median.toFixed(2)} (${times.min.toFixed(2)}–${times.max.toFixed(2)})`,
+      median(waitedMs).toFixed(1),
+      reads.length === 0 ? '' : median(reads).toFixed(0),
+    ];
+  });
+  const columns = ['/metrics is read', 'requests/s', 'p99 ms', 'of never', 'traffic waits, ms/s', 'ms a reading'];
   console.log(`\n${SERVERS} servers, nobody asking for anything else: ${median(idle).toFixed(0)} ms a reading`);
-  console.log(`\n${tableText({ columns: ['/metrics is read', 'requests/s', 'p99 ms', 'ms a reading'], rows })}`);
+  console.log(`\n${tableText({ columns, rows })}`);
+}
+
+/**
+ * The thread that has had most of the core so far, as its folder in /proc.
+ * @param {number} pid
+ * @returns {string}
+ */
+function busiestThread(pid) {
+  const tasks = `/proc/${pid}/task`;
+  const threads = readdirSync(tasks).map((thread) => `${tasks}/${thread}`);
+  const ran = threads.map((thread) => schedule(thread)[0]);
+  return threads[ran.indexOf(Math.max(...ran))];
+}
+
+/** @param {string} thread */
+function waitedForCoreMs(thread) {
+  return schedule(thread)[1] / 1e6;
+}
+
+/**
+ * Nanoseconds for which it has run, and for which it waited.
+ * @param {string} thread
+ */
+function schedule(thread) {
+  return readFileSync(`${thread}/schedstat`, 'latin1').split(' ').map(Number);
 }
 
 /**
