@@ -5,41 +5,27 @@
 import { networkInterfaces } from 'node:os';
 import { type IpWords, parseIp } from '../core/address.js';
 import { SystemError } from './errno.js';
-import { check, lastErrno, libc } from './libc.js';
-import { mapAnonymous, unmap } from './memory.js';
+import { attributes, encodeMessages, NetlinkSocket } from './netlink.js';
 import { interfaceIndex } from './network-interface.js';
-import { attributes } from './route.js';
 import * as uapi from './uapi/netlink.js';
-import { SOCK_CLOEXEC } from './uapi/socket.js';
 
 /** The kernel fills at most so much in one go. */
 const ROOM = 32_768;
+const ACTION = 'ask for addresses';
 
 /** Of all interfaces, or of the one of that name. Throws a SystemError (ENODEV). */
 export function ownAddresses(interfaceName?: string): IpWords[] {
   if (process.platform !== 'linux') return listed(interfaceName);
   const wanted = interfaceName === undefined ? undefined : interfaceIndex(interfaceName);
-  const fd = check(
-    libc().socket(uapi.AF_NETLINK, uapi.SOCK_RAW | SOCK_CLOEXEC, uapi.NETLINK_ROUTE),
-    'open a netlink socket',
-  );
-  const memory = mapAnonymous(ROOM);
+  const socket = new NetlinkSocket(uapi.NETLINK_ROUTE, ROOM);
   try {
-    const view = new DataView(memory.buffer);
-    const length = uapi.NLMSGHDR.bytes + uapi.IFADDRMSG.bytes;
-    view.setUint32(uapi.NLMSGHDR.length, length, true);
-    view.setUint16(uapi.NLMSGHDR.type, uapi.RTM_GETADDR, true);
-    view.setUint16(uapi.NLMSGHDR.flags, uapi.NLM_F_REQUEST | uapi.NLM_F_DUMP, true);
-    check(libc().send(fd, memory.address, length, 0), 'ask for addresses');
+    const body = new Uint8Array(uapi.IFADDRMSG.bytes);
+    socket.send(encodeMessages([{ type: uapi.RTM_GETADDR, flags: uapi.NLM_F_DUMP, sequence: 0, body }]), ACTION);
     const found: IpWords[] = [];
-    for (;;) {
-      const received = libc().recv(fd, memory.address, ROOM, 0);
-      if (received < 0) throw new SystemError('ask for addresses', lastErrno());
-      if (!takeAddresses(new DataView(memory.buffer, 0, received), wanted, found)) return found;
-    }
+    while (takeAddresses(socket.receive(ACTION), wanted, found)) {}
+    return found;
   } finally {
-    libc().close(fd);
-    unmap(memory);
+    socket.close();
   }
 }
 
@@ -49,8 +35,7 @@ function takeAddresses(answer: DataView, wanted: number | undefined, found: IpWo
     const length = answer.getUint32(at + uapi.NLMSGHDR.length, true);
     const type = answer.getUint16(at + uapi.NLMSGHDR.type, true);
     if (type === uapi.NLMSG_DONE || length < uapi.NLMSGHDR.bytes) return false;
-    if (type === uapi.NLMSG_ERROR)
-      throw new SystemError('ask for addresses', -answer.getInt32(at + uapi.NLMSGHDR.bytes, true));
+    if (type === uapi.NLMSG_ERROR) throw new SystemError(ACTION, -answer.getInt32(at + uapi.NLMSGHDR.bytes, true));
     const bodyAt = at + uapi.NLMSGHDR.bytes;
     const isWanted = wanted === undefined || answer.getUint32(bodyAt + uapi.IFADDRMSG.index, true) === wanted;
     if (type === uapi.RTM_NEWADDR && isWanted) {

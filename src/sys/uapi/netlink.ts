@@ -6,6 +6,8 @@ export const NETLINK_ROUTE = 0;
 /** struct nlmsghdr: length, type, flags, sequence, port. */
 export const NLMSGHDR = { length: 0, type: 4, flags: 6, sequence: 8, bytes: 16 } as const;
 export const NLM_F_REQUEST = 1;
+/** An attribute that holds others. */
+export const NLA_F_NESTED = 0x8000;
 /** All that there are (NLM_F_ROOT | NLM_F_MATCH). */
 export const NLM_F_DUMP = 0x300;
 export const NLMSG_ERROR = 2;
