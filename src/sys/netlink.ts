@@ -67,6 +67,19 @@ export class NetlinkSocket {
     this.#memory = mapAnonymous(room);
   }
 
+  /** A number that no other socket of this protocol has in the network namespace. Throws a SystemError. */
+  name(): number {
+    const { address, buffer } = this.#memory;
+    const view = new DataView(buffer);
+    const lengthAt = uapi.SOCKADDR_NL.bytes;
+    new Uint8Array(buffer).fill(0, 0, lengthAt);
+    view.setUint16(uapi.SOCKADDR_NL.family, uapi.AF_NETLINK, true);
+    view.setUint32(lengthAt, uapi.SOCKADDR_NL.bytes, true);
+    check(libc().bind(this.#fd, address, uapi.SOCKADDR_NL.bytes), 'bind a netlink socket');
+    check(libc().getsockname(this.#fd, address, address + lengthAt), 'name a netlink socket');
+    return view.getUint32(uapi.SOCKADDR_NL.port, true);
+  }
+
   /** Sends whole messages; `action` is what an error says that could not be done. Throws a SystemError. */
   send(messages: Uint8Array, action: string): void {
     new Uint8Array(this.#memory.buffer).set(messages);

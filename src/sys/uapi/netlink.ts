@@ -1,13 +1,22 @@
-/** Routes and addresses by netlink, from <linux/netlink.h> and <linux/rtnetlink.h>. */
+/** Netlink, and routes and addresses by it, from <linux/netlink.h> and <linux/rtnetlink.h>. */
 export const AF_NETLINK = 16;
 export const SOCK_RAW = 3;
 export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
+/** struct sockaddr_nl: family, the socket's number, groups. */
+export const SOCKADDR_NL = { family: 0, port: 4, bytes: 12 } as const;
 
 /** struct nlmsghdr: length, type, flags, sequence, port. */
 export const NLMSGHDR = { length: 0, type: 4, flags: 6, sequence: 8, bytes: 16 } as const;
 export const NLM_F_REQUEST = 1;
 /** An attribute that holds others. */
 export const NLA_F_NESTED = 0x8000;
+/** Whether it went well is to be said in either case. */
+export const NLM_F_ACK = 4;
+/** New ones are made, it is an error if they are there, they go to the end of a list. */
+export const NLM_F_CREATE = 0x400;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_APPEND = 0x800;
 /** All that there are (NLM_F_ROOT | NLM_F_MATCH). */
 export const NLM_F_DUMP = 0x300;
 export const NLMSG_ERROR = 2;

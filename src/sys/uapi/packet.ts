@@ -11,7 +11,8 @@ export const SO_DETACH_FILTER = 27;
 
 /** struct sockaddr_ll: family, protocol (network order), interface index, hardware type, packet type, address. */
 export const SOCKADDR_LL = { family: 0, protocolBe: 2, index: 4, packetType: 10, bytes: 20 } as const;
-/** Packet type of what we have sent ourselves. */
+/** Packet types: for the interface's own address; what we have sent ourselves. */
+export const PACKET_HOST = 0;
 export const PACKET_OUTGOING = 4;
 
 export const SIOCGIFHWADDR = 0x8927;
