@@ -1,5 +1,4 @@
 /** A path through this process: threads that take frames, each from a ring, and decide on them with tables of their own. */
-import { readFileSync } from 'node:fs';
 import { SystemError } from '../../sys/errno.js';
 import { interfaceIndex, interfaceMtu } from '../../sys/network-interface.js';
 import { closeNetmap, openNetmap } from '../../sys/open-netmap.js';
@@ -12,6 +11,7 @@ import { RING_COUNT_NAMES, RING_COUNTS } from './frame-ring.js';
 import type { OpenRing, ToRing } from './messages.js';
 import { RingTables } from './ring-tables.js';
 import { RingThread } from './ring-thread.js';
+import { VipFilter } from './vip-filter.js';
 import { WorkerLink } from './worker-link.js';
 
 /**
@@ -53,13 +53,13 @@ export function openPacketPath(options: RingPathOptions): Path {
     const { message } = explained(shortfall, SHARING_HINTS);
     log(`packet mode on '${interfaceName}' has ${countOf(rings.length)}, not ${threads}: ${message}`);
   }
-  for (const line of forwardingLines(interfaceName)) log(line);
   const parts = rings.map((ring) => ({
     open: { kind: 'packet', ring, mtu } as const,
     drops: () => ringDrops(ring),
     close: () => closePacketRing(ring),
   }));
-  return new RingPath({ ...options, reason: `${options.reason}, ${countOf(rings.length)}` }, index, parts);
+  const reason = `${options.reason}, ${countOf(rings.length)}`;
+  return new RingPath({ ...options, reason }, index, parts, new VipFilter(interfaceName, log));
 }
 
 /** The rings of a network card in netmap mode. Throws a DsrError or a SystemError (ENODEV), leaving nothing behind. */
@@ -93,17 +93,20 @@ class RingPath implements Path {
   readonly #index: number;
   readonly #rings: readonly Ring[];
   readonly #threads: readonly RingThread[];
+  /** None where the kernel gets no copies. */
+  readonly #filter: VipFilter | undefined;
   /** Of each ring. */
   readonly #drops: number[];
   /** As it was last seen. */
   #mtu: number;
   #isClosed = false;
 
-  constructor(options: RingPathOptions, index: number, rings: readonly Ring[]) {
+  constructor(options: RingPathOptions, index: number, rings: readonly Ring[], filter?: VipFilter) {
     const { size, reason, random } = options;
     const [{ open }] = rings;
     this.#options = options;
     this.#rings = rings;
+    this.#filter = filter;
     this.#index = index;
     this.#drops = rings.map(() => 0);
     this.#mtu = open.kind === 'packet' ? open.mtu : 0;
@@ -111,9 +114,11 @@ class RingPath implements Path {
     this.modeReason = reason;
     const link = open.kind === 'netmap' ? new WorkerLink((frame) => this.#post({ type: 'send', frame })) : undefined;
     this.link = link;
-    const tables = new RingTables({ size, random, threads: rings.length }, (writes) =>
-      this.#post({ type: 'write', writes }),
-    );
+    const tables = new RingTables({ size, random, threads: rings.length }, (writes) => {
+      filter?.giveBack(writes);
+      this.#post({ type: 'write', writes });
+      filter?.take();
+    });
     this.tables = tables;
     const events = {
       heard: (frame: Uint8Array) => link?.heard(frame),
@@ -166,12 +171,13 @@ class RingPath implements Path {
     });
     const text = (count: (name: keyof typeof RING_COUNTS) => number) =>
       RING_COUNT_NAMES.map((name) => `${name} ${count(name)}`).join(' ');
+    const kernel = this.#filter ? [this.#filter.describe()] : [];
     const all = text((name) => counts.reduce((sum, some) => sum + some[RING_COUNTS[name]], 0));
-    if (counts.length === 1) return [`ring ${all}`];
+    if (counts.length === 1) return [`ring ${all}`, ...kernel];
     const rows = this.tables.shares().map(({ frames, flows }, i) => {
       return `ring ${i} frames ${frames} flows ${flows} ${text((name) => counts[i][RING_COUNTS[name]])}`;
     });
-    return [`rings ${counts.length} ${all}`, ...rows];
+    return [`rings ${counts.length} ${all}`, ...rows, ...kernel];
   }
 
   async close(): Promise<void> {
@@ -179,6 +185,7 @@ class RingPath implements Path {
     this.#isClosed = true;
     await Promise.all(this.#threads.map((thread) => thread.close()));
     for (const ring of this.#rings) ring.close();
+    this.#filter?.close();
   }
 
   #post(message: ToRing): void {
@@ -219,21 +226,4 @@ function explained(error: SystemError, hints: Readonly<Record<string, string>>):
   const hint = hints[error.code];
   const message = hint === undefined ? error.message : `${error.message.replace(/ \([^)]*\)$/, '')} (${hint})`;
   return new DsrError(message, { cause: error });
-}
-
-/** The kernel sees the VIPs' frames too, and drops them, as it has not their addresses; unless it is a router. */
-function forwardingLines(interfaceName: string): string[] {
-  return (['ipv4', 'ipv6'] as const).flatMap((family) => {
-    const name = `net.${family}.conf.${interfaceName}.forwarding`;
-    let value = '';
-    try {
-      value = readFileSync(`/proc/sys/net/${family}/conf/${interfaceName}/forwarding`, 'latin1');
-    } catch {
-      // Without that family there is nothing to be forwarded.
-    }
-    if (value.trim() !== '1') return [];
-    return [
-      `'${interfaceName}' forwards ${family === 'ipv4' ? 'IPv4' : 'IPv6'}: in packet mode the kernel sees packets for the VIP, too, and would send redirects and errors to clients (sysctl -w ${name}=0)`,
-    ];
-  });
 }
