@@ -85,6 +85,8 @@ export class Script {
   async apply(draft: Draft, service: Service): Promise<ScriptReply[]> {
     const replies: ScriptReply[] = [];
     for (const { where, name, origin, call } of this.lines) {
+      // Each may be a name that nobody knows, which takes up to 5 s, and other commands wait.
+      if (this.problems.length >= MAX_PROBLEMS) break;
       if (call.kind === 'action' || call.kind === 'look') {
         replies.push(() => replyTo(name, () => call.run({ service, origin })));
         continue;
