@@ -157,10 +157,12 @@ test('reload keeps the old settings when the file is broken, and says which line
   writeFileSync(file, 'hash\n');
   const { service, logged } = await startedService(t, { file });
   const before = service.setup;
-  writeFileSync(file, 'no hash\nserver 0 port\n');
+  writeFileSync(file, 'no hash\nserver 0 port\nacl x\n');
   await service.reload();
   assert.equal(service.setup, before);
-  assert.deepEqual(logged, [`old settings kept: ${file}:2: server: expected a value after port`]);
+  const problem = `old settings kept: ${file}:2: server: expected a value after port`;
+  assert.deepEqual(logged, [problem, `old settings kept: ${file}:3: acl: expected a number from 0 to 9, got 'x'`]);
+  assert.match(await service.execute('events', 'unix'), new RegExp(`Z ${problem} \\(and 1 more\\)\n$`));
   writeFileSync(file, 'no hash\n');
   await service.reload();
   assert.equal(service.setup.configuration.settings.hash, false);

@@ -249,10 +249,10 @@ export class Service {
         this.log(0, `settings read again from ${this.#file}`);
         this.observer.events.record({ kind: 'command', mood: 'plain', text: `settings read again from ${this.#file}` });
       } catch (error) {
-        const problems = error instanceof ConfigurationError ? error.lines : [causeOf((error as Error).message)];
-        for (const problem of problems) this.log(0, `old settings kept: ${problem}`);
-        const [first] = problems;
-        this.observer.events.record({ kind: 'command', mood: 'bad', text: `old settings kept: ${first}` });
+        const short = causeOf((error as Error).message);
+        for (const problem of error instanceof ConfigurationError ? error.lines : [short])
+          this.log(0, `old settings kept: ${problem}`);
+        this.observer.events.record({ kind: 'command', mood: 'bad', text: `old settings kept: ${short}` });
       }
     });
   }
