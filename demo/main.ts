@@ -1,7 +1,7 @@
 /**
  * `npm start [-- PORT [--quiet]]`: three small web servers, visitors for them, and pen in between, started as a user would
- * start it, with its dashboard on the next port. PORT: 8080, or the first one behind it that is free. `--quiet`: no
- * visitors, and no browser is opened.
+ * start it, with its dashboard on the next port. PORT: 8080, or the first one behind it that is free, as is the next.
+ * `--quiet`: no visitors, and no browser is opened.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -74,7 +74,7 @@ function introduce(): void {
   console.log(`
 The dashboard is at ${dashboard}
 
-pen balances http://127.0.0.1:${port}/ over three servers${portText === undefined && port !== PORT ? ` (${PORT} is taken)` : ''}:
+pen balances http://127.0.0.1:${port}/ over three servers${portText === undefined && port !== PORT ? ` (${PORT} or ${PORT + 1} is taken)` : ''}:
 ${servers.map((server) => `  ${server.name.padEnd(6)} http://127.0.0.1:${server.port}/`).join('\n')}
 
 It was started like this:

@@ -16,12 +16,8 @@ const needsBin = {
   skip: !existsSync(new URL('../../../bin/pen', import.meta.url)) && 'this build has no bin beside it',
 };
 
-function startDemo(t: Scene, port: string, ...options: string[]) {
-  const demo = spawn(process.execPath, [
-    fileURLToPath(new URL('../../demo/main.js', import.meta.url)),
-    port,
-    ...options,
-  ]);
+function startDemo(t: Scene, ...words: string[]) {
+  const demo = spawn(process.execPath, [fileURLToPath(new URL('../../demo/main.js', import.meta.url)), ...words]);
   let output = '';
   for (const stream of [demo.stdout, demo.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -82,6 +78,17 @@ test('the demo says how to go on when the port is busy, and ends', needsBin, asy
   const [, suggested] = /EADDRINUSE[\s\S]*npm start -- (\d+)/.exec(output()) ?? [];
   assert(Number(suggested) > next, output());
 });
+
+test(
+  'the demo takes other ports than its own when the one of the dashboard is taken, and says why',
+  needsBin,
+  async (t) => {
+    await takenPort(t, 8081);
+    const { output, ended } = startDemo(t, '--quiet');
+    await untilReady(output, ended);
+    assert.match(output(), /^pen balances http:\/\/127\.0\.0\.1:\d+\/ over three servers \(8080 or 8081 is taken\):$/m);
+  },
+);
 
 for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
   test(`the demo leaves nothing behind when ${signal} comes while it starts`, needsBin, async (t) => {
