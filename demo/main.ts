@@ -34,11 +34,16 @@ if (!Number.isInteger(port) || port < 1 || port > LAST_PORT) {
 const servers = ['red', 'green', 'blue'].map((name) => new WebServer(name));
 for (const server of servers) await server.revive();
 
+// Where somebody else has the next port the kernel chooses one.
+const adminPort = (await isFree(port + 1)) ? port + 1 : 0;
+let isEnding = false;
+let scoreboard: Scoreboard | undefined;
+let visitors: Visitors | undefined;
+// Before there is what would stay behind without us. Nothing is awaited until pen is started, so `end` finds it.
+process.on('SIGINT', end).on('SIGTERM', end).on('SIGHUP', end);
 const folder = mkdtempSync(join(tmpdir(), 'pen-demo-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const control = join(folder, 'ctl');
-// Where somebody else has the next port the kernel chooses one.
-const adminPort = (await isFree(port + 1)) ? port + 1 : 0;
 const command = [
   ...['-f', '-r', '-b', String(BLACKLIST_SEC), '-C', control, '-O', `admin ${adminPort}`],
   `127.0.0.1:${port}`,
@@ -48,7 +53,6 @@ const command = [
 // A group of its own: Ctrl-C comes to us, and we end pen in good order.
 // Its output is the reply to `admin`, which is said below.
 const pen = spawn(process.execPath, [PEN, ...command], { stdio: ['ignore', 'ignore', 'inherit'], detached: true });
-let isEnding = false;
 pen.on('exit', (status, signal) => {
   if (isEnding) return;
   void freePort(port + 1).then((free) => {
@@ -56,10 +60,6 @@ pen.on('exit', (status, signal) => {
     process.exit(1);
   });
 });
-let scoreboard: Scoreboard | undefined;
-let visitors: Visitors | undefined;
-// From here on, as pen would go on without us.
-process.on('SIGINT', end).on('SIGTERM', end).on('SIGHUP', end);
 endWithNpm();
 const dashboard = await untilServing();
 

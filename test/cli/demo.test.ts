@@ -1,7 +1,7 @@
 /** What a newcomer sees first: `npm start`. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { tcpBackend } from '../support/backend.js';
 import { get, getMany } from '../support/client.js';
 import { atEnd, type Scene } from '../support/ending.js';
 import { processesWith } from '../support/process.js';
+import { scratch } from '../support/scratch.js';
 import { until, within } from '../support/wait.js';
 
 /** The demo starts bin/pen, which belongs to the build in dist. */
@@ -16,8 +17,9 @@ const needsBin = {
   skip: !existsSync(new URL('../../../bin/pen', import.meta.url)) && 'this build has no bin beside it',
 };
 
-function startDemo(t: Scene, ...words: string[]) {
-  const demo = spawn(process.execPath, [fileURLToPath(new URL('../../demo/main.js', import.meta.url)), ...words]);
+function startDemo(t: Scene, words: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  const main = fileURLToPath(new URL('../../demo/main.js', import.meta.url));
+  const demo = spawn(process.execPath, [main, ...words], { env: { ...process.env, ...environment } });
   let output = '';
   for (const stream of [demo.stdout, demo.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -57,7 +59,7 @@ async function takenPort(t: Scene, port: number): Promise<number> {
 
 test('the demo balances over three servers and ends everything on Ctrl-C', needsBin, async (t) => {
   const port = await freePort();
-  const { demo, ended, output } = startDemo(t, String(port), '--quiet');
+  const { demo, ended, output } = startDemo(t, [String(port), '--quiet']);
   await untilReady(output, ended);
 
   const bodies = await getMany(6, port);
@@ -73,7 +75,7 @@ test('the demo balances over three servers and ends everything on Ctrl-C', needs
 test('the demo says how to go on when the port is busy, and ends', needsBin, async (t) => {
   const busy = await tcpBackend(t);
   const next = await takenPort(t, busy.port + 1);
-  const { ended, output } = startDemo(t, String(busy.port));
+  const { ended, output } = startDemo(t, [String(busy.port)]);
   assert.equal(await within('end of the demo', ended), 1);
   const [, suggested] = /EADDRINUSE[\s\S]*npm start -- (\d+)/.exec(output()) ?? [];
   assert(Number(suggested) > next, output());
@@ -84,7 +86,7 @@ test(
   needsBin,
   async (t) => {
     await takenPort(t, 8081);
-    const { output, ended } = startDemo(t, '--quiet');
+    const { output, ended } = startDemo(t, ['--quiet']);
     await untilReady(output, ended);
     assert.match(output(), /^pen balances http:\/\/127\.0\.0\.1:\d+\/ over three servers \(8080 or 8081 is taken\):$/m);
   },
@@ -93,13 +95,23 @@ test(
 for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
   test(`the demo leaves nothing behind when ${signal} comes while it starts`, needsBin, async (t) => {
     const port = await freePort();
-    const { demo, ended } = startDemo(t, String(port), '--quiet');
+    const { demo, ended } = startDemo(t, [String(port), '--quiet']);
     await until('pen is started', () => processesWith(`127.0.0.1:${port}`).length > 0);
     demo.kill(signal);
     assert.equal(await within('end of the demo', ended), 0);
     assert.deepEqual(processesWith(`127.0.0.1:${port}`), []);
   });
 }
+
+test('the demo hears a signal from the moment on from which something would be left behind', needsBin, async (t) => {
+  const port = await freePort();
+  const folder = scratch(t);
+  const { demo, ended, output } = startDemo(t, [String(port), '--quiet'], { TMPDIR: folder });
+  await until('its folder is there', () => readdirSync(folder).length > 0);
+  demo.kill('SIGHUP');
+  assert.equal(await within('end of the demo', ended), 0, output());
+  assert.deepEqual([readdirSync(folder), processesWith(`127.0.0.1:${port}`)], [[], []]);
+});
 
 test('the demo ends when npm is ended, which ends the shell between them only', needsBin, async (t) => {
   const port = await freePort();
@@ -124,7 +136,7 @@ test('the demo ends when npm is ended, which ends the shell between them only', 
 
 test('the demo has visitors, and a dashboard on the next port', needsBin, async (t) => {
   const port = await freePort();
-  const { output, ended } = startDemo(t, String(port));
+  const { output, ended } = startDemo(t, [String(port)]);
   await untilReady(output, ended);
   const dashboard = Number(/^The dashboard is at http:\/\/127\.0\.0\.1:(\d+)\/$/m.exec(output())?.[1]);
   assert.match((await get(dashboard)).body, /<title>Pen<\/title>/);
