@@ -32,6 +32,8 @@ export class Observer {
   readonly #sources: ObserverSources;
   readonly #listeners = new Set<() => void>();
   #seen: number[] = [];
+  /** That the table has had at most: connections of a server go on, and are counted, when its row has left. */
+  #rows = 0;
   #sampledMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
@@ -107,7 +109,9 @@ export class Observer {
     // Frames make flows where the proxy makes connections.
     const flows = new Map(this.#sources.dataPlane.frames?.reals().map((real) => [real.server, real.flows] as const));
     const begun = (slot: number) => flows.get(slot) ?? state.connects(slot);
-    const sum = (count: (slot: number) => number) => servers.reduce((total, _, slot) => total + count(slot), 0);
+    this.#rows = Math.max(this.#rows, servers.length);
+    const each = (count: (slot: number) => number) => Array.from({ length: this.#rows }, (_, slot) => count(slot));
+    const sum = (count: (slot: number) => number) => each(count).reduce((total, more) => total + more, 0);
     this.history.add({
       timeMs: this.#sources.wallMs(),
       connections: this.#sources.dataPlane.connectionsInUse(),
@@ -115,7 +119,7 @@ export class Observer {
       failed: sum((slot) => state.failures(slot)),
       sent: sum((slot) => state.sent(slot)),
       received: sum((slot) => state.received(slot)),
-      connects: servers.map((_, slot) => begun(slot)),
+      connects: each(begun),
     });
   }
 }
