@@ -6,27 +6,25 @@
  * hardly notices: the work takes the longer.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitedForCoreMs } from '../sys/turns.js';
+import { trafficWaitedMs, waitedForCoreMs } from '../sys/turns.js';
 
 /** A kernel may look only every 4 ms at who runs: a piece ends by itself long before. */
-const PIECE_MS = 0.25;
+const PIECE_MS = 0.1;
 /** A thread that waits for less than that part of its time has the core to itself. */
 const WAITING = 0.2;
 /** What was so will be so for a while; a thread that rests is let in at once and does not notice. */
 const CONTENDED_MS = 1000;
 
-/**
- * A share for what can wait, as a reading of /metrics: ten milliseconds of work for a thousand servers, four times a minute.
- * Smaller, and a reading that nobody is in the way of takes long, too: this thread waits for others of its own process as
- * well, those in which V8 compiles and collects, and cannot tell them from traffic.
- */
-export const SMALL_SHARE = 0.15;
+/** A share for what can wait, as a reading of /metrics: ten milliseconds of work for a thousand servers, four times a minute. */
+export const SMALL_SHARE = 0.05;
 
 /** What the work is paced by; times in milliseconds. */
 export interface Pace {
   nowMs(): number;
   /** So far this thread could have run and did not; constant where the system does not tell. */
   waitedMs(): number;
+  /** The same of the threads that carry traffic. */
+  trafficWaitedMs(): number;
   rest(ms: number): Promise<unknown>;
   /** So long others are known to want the core. */
   contendedUntilMs: number;
@@ -35,6 +33,7 @@ export interface Pace {
 const systemPace: Pace = {
   nowMs: () => performance.now(),
   waitedMs: waitedForCoreMs,
+  trafficWaitedMs,
   rest: (ms) => sleep(ms),
   contendedUntilMs: Number.NEGATIVE_INFINITY,
 };
@@ -56,10 +55,14 @@ export class Pieces {
   readonly #pace: Pace;
   #startMs = 0;
   #waitedMs = 0;
+  /** Since it last had to wait: so long it ran, and so long traffic had waited by then. */
+  #ranMs = 0;
+  #trafficWaitedMs: number;
 
   constructor(share: number, pace: Pace = systemPace) {
     this.#share = share;
     this.#pace = pace;
+    this.#trafficWaitedMs = pace.trafficWaitedMs();
     this.begin();
   }
 
@@ -80,9 +83,22 @@ export class Pieces {
     const tookMs = pace.nowMs() - this.#startMs;
     const waited = pace.waitedMs() - this.#waitedMs;
     const ran = Math.max(0, tookMs - waited);
-    if (waited >= WAITING * tookMs) pace.contendedUntilMs = pace.nowMs() + CONTENDED_MS;
+    this.#ranMs += ran;
+    if (waited >= WAITING * tookMs && this.#keptTrafficWaiting()) pace.contendedUntilMs = pace.nowMs() + CONTENDED_MS;
     await (pace.nowMs() < pace.contendedUntilMs ? pace.rest(ran / this.#share - ran) : pause());
     this.begin();
+  }
+
+  /**
+   * Whether traffic waited for a good part of what ran here: V8's threads, which compile and collect, want the core as well.
+   * The kernel counts a wait when it is over, so that is known when this thread, too, has waited.
+   */
+  #keptTrafficWaiting(): boolean {
+    const [before, now] = [this.#trafficWaitedMs, this.#pace.trafficWaitedMs()];
+    const ranMs = this.#ranMs;
+    this.#trafficWaitedMs = now;
+    this.#ranMs = 0;
+    return now - before > WAITING * ranMs;
   }
 }
 

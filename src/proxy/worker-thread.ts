@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { NONE } from '../core/configuration.js';
 import type { ServerState } from '../core/server-state.js';
 import { libc } from '../sys/libc.js';
+import { carriesTraffic } from '../sys/turns.js';
 import { writeWake } from '../sys/wake.js';
 import type { LogRingMemory } from '../weblog/log-ring.js';
 import { ConnectionTable, STATE } from './connection-table.js';
@@ -36,6 +37,7 @@ export class WorkerThread {
   #wakeDescriptor = NONE;
   #ownDescriptors: readonly number[] = [];
   #thread = 0;
+  #leave = () => {};
   /** It has closed what it had open. */
   #isTidy = false;
   #isStopping = false;
@@ -56,6 +58,7 @@ export class WorkerThread {
     });
     this.#exit = new Promise((resolve) => {
       this.#worker.on('exit', () => {
+        this.#leave();
         this.#ended();
         resolve();
       });
@@ -68,6 +71,7 @@ export class WorkerThread {
     this.#wakeDescriptor = wakeDescriptor;
     this.#ownDescriptors = ownDescriptors;
     this.#thread = thread;
+    this.#leave = carriesTraffic(thread);
   }
 
   /** The kernel's number of the thread, 0 if unknown. */

@@ -1,5 +1,5 @@
 /** How long this thread may go on while others want its core; Linux. */
-import { openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { hasFfi } from './ffi.js';
 import { libc } from './libc.js';
 import { mapAnonymous, unmap } from './memory.js';
@@ -35,16 +35,49 @@ export function takeShortTurns(): boolean {
   }
 }
 
-let schedstat: number | undefined;
 const line = Buffer.alloc(64);
+/** proc(5), schedstat: its second number is for how many nanoseconds a thread could have run and did not. */
+let own: number | undefined;
+/** Of threads that carry traffic, by the kernel's number of the thread. */
+const traffic = new Map<number, number>();
 
-/**
- * How long this process's first thread has waited for a core so far while it could have run, in milliseconds (proc(5),
- * /proc/PID/schedstat: the second number); 0 where the kernel does not tell.
- */
+/** How long this process's first thread has waited for a core so far, in milliseconds; 0 where the kernel does not tell. */
 export function waitedForCoreMs(): number {
   try {
-    schedstat ??= openSync('/proc/self/schedstat', 'r');
+    own ??= openSync('/proc/self/schedstat', 'r');
+    return waitedMs(own);
+  } catch {
+    return 0;
+  }
+}
+
+/** The same of all threads that carry traffic, together; of this one if none is known. */
+export function trafficWaitedMs(): number {
+  if (traffic.size === 0) return waitedForCoreMs();
+  let sum = 0;
+  for (const schedstat of traffic.values()) sum += waitedMs(schedstat);
+  return sum;
+}
+
+/** A thread of this process carries traffic, by the kernel's number, until what is returned is called. */
+export function carriesTraffic(thread: number): () => void {
+  let schedstat: number;
+  try {
+    schedstat = openSync(`/proc/self/task/${thread}/schedstat`, 'r');
+  } catch {
+    return () => {};
+  }
+  traffic.set(thread, schedstat);
+  return () => {
+    if (traffic.get(thread) !== schedstat) return;
+    traffic.delete(thread);
+    closeSync(schedstat);
+  };
+}
+
+/** 0 of a thread that has ended. */
+function waitedMs(schedstat: number): number {
+  try {
     const length = readSync(schedstat, line, 0, line.length, 0);
     return Number(line.toString('latin1', 0, length).split(' ')[1]) / 1e6;
   } catch {
