@@ -43,6 +43,10 @@ test('a stream brings a frame at once, another when something happens, and ends 
 });
 
 test('streams that were asked for one behind another leave with their connection', async (t) => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => warnings.push(warning);
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
   const { port } = await admin(t);
   const socket = connect(port, '127.0.0.1').on('error', () => {});
   socket.write('GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(40));
@@ -62,6 +66,7 @@ test('streams that were asked for one behind another leave with their connection
     assert(status === 200 || status === 503, `${status} after ${watching}`);
     if (status === 200) watching++;
   }
+  assert.deepEqual(warnings, []);
 });
 
 test('a frame of very many servers has those that are not well, and counts all', async (t) => {

@@ -3,6 +3,7 @@
  * who reads too slowly misses frames, and who has stopped reading is let go.
  */
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { collected } from '../control/piecemeal.js';
 import type { Service } from '../control/service.js';
 import { endpointText, type ServerBrief } from '../control/statistics.js';
@@ -31,6 +32,8 @@ interface Watcher {
 export class Live {
   readonly #service: Service;
   readonly #watchers = new Set<Watcher>();
+  /** Those of the watchers. */
+  readonly #connections = new WeakSet<Socket>();
   #stopLooking: (() => void) | undefined;
   #lastEvent = 0;
   /** When the next frame is due, and when one that brings news is. */
@@ -47,8 +50,7 @@ export class Live {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
     const watcher = { response, missed: 0 };
     this.#watchers.add(watcher);
-    // Of the connection, not of the answer: one that waits behind another (pipelining) is not told that both are gone.
-    response.req.socket.once('close', () => this.#leave(watcher));
+    this.#leaveWith(response.req.socket);
     const { observer } = this.#service;
     if (this.#watchers.size === 1) {
       this.#lastEvent = observer.events.lastId;
@@ -56,6 +58,18 @@ export class Live {
     }
     // The newcomer's first frame brings what has happened so far.
     void this.#make(observer.events.since(0), (frame) => this.#send([watcher], frame));
+  }
+
+  /**
+   * Whoever watches by a connection leaves with it. Of the connection, not of the answer: one that waits behind another
+   * (pipelining) is not told that both are gone. Any number may wait, so they share one listener.
+   */
+  #leaveWith(socket: Socket): void {
+    if (this.#connections.has(socket)) return;
+    this.#connections.add(socket);
+    socket.once('close', () => {
+      for (const watcher of this.#watchers) if (watcher.response.req.socket === socket) this.#leave(watcher);
+    });
   }
 
   /** Ends every stream. */
