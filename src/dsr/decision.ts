@@ -19,7 +19,7 @@ import { opensConnection, TCP, TCP_BYTES } from '../frame/tcp.js';
 import { ENCAP, packetBytes } from '../frame/tunnel.js';
 import { UDP_BYTES } from '../frame/udp.js';
 import { answerArp, answerEcho, answerSolicitation, isProperSolicitation, isSolicitationIntact } from './answer.js';
-import { copyAddress, littleEndian32, WHOLE_PREFIX } from './frame-words.js';
+import { copyAddress, littleEndian32 } from './frame-words.js';
 import { hashEnd, hashWord, slotOf } from './hash.js';
 import {
   ABUSE_REAL,
@@ -39,6 +39,7 @@ import {
   REAL_TAKES_NEW,
   realValue,
   TARPIT_LIST,
+  WHOLE_PREFIX,
 } from './layout.js';
 import { StructMemory } from './struct-memory.js';
 import type { PathTables } from './tables.js';

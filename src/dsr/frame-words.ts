@@ -2,8 +2,6 @@
 
 /** The third word of an IPv4 address: the bytes 0, 0, 0xff, 0xff. */
 const V4_MAPPED = 0xffff0000 | 0;
-/** Bits of an address's prefix in the keys, the family's included. */
-export const WHOLE_PREFIX: number = 32 + 128;
 
 /** An address as keys have it: 16 bytes, IPv4 mapped. */
 export function copyAddress(frame: Uint8Array, from: number, family: number, words: Int32Array, at: number): void {

@@ -27,7 +27,12 @@ export const vipValue = struct('value of vips', { index: u32, flags: u32, acl: u
 /** Added to the family of keys in `vips` that are a prefix's. */
 export const VIP_PREFIX = 0x80;
 
-/** As of `acl`, below. The value is one of `vips`, its index being the number of the prefix. */
+/** What `prefixBits` counts of the family, which the trie sees as the address's first bits. */
+export const FAMILY_BITS = 32;
+/** `prefixBits` of one address. */
+export const WHOLE_PREFIX: number = FAMILY_BITS + 128;
+
+/** The value is one of `vips`, its index being the number of the prefix. */
 export const prefixKey = struct('key of prefixes', { prefixBits: u32, family: u32, address });
 
 /** Of each VIP, by index: how many slots its Maglev table has, and on which page of `slots` it begins. */
@@ -36,7 +41,6 @@ export const serviceValue = struct('value of services', { slots: u32, page: u32 
 export const PAGE_SLOTS = 1024;
 export const PAGE_BYTES = PAGE_SLOTS * 2;
 
-/** `prefixBits` counts the 32 bits of the family too, as the trie sees them as the address's first. */
 export const aclKey = struct('key of acl', { prefixBits: u32, family: u32, address });
 /** Bit n: list n permits what has this as its longest prefix. */
 export const aclValue = struct('value of acl', { permitted: u32 });

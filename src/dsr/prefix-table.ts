@@ -3,6 +3,7 @@
  * longest on. Hot path: nothing is allocated for a look-up.
  */
 import { aclKey } from './layout.js';
+import { maskBytes } from './record.js';
 import { StructMemory } from './struct-memory.js';
 import { WordTable } from './word-table.js';
 
@@ -62,7 +63,12 @@ export class PrefixTable {
   }
 
   #addLength(bits: number): Length {
-    const length = { bits, mask: maskOf(bits), room: FIRST_ENTRIES, table: this.#makeTable(FIRST_ENTRIES) };
+    const length = {
+      bits,
+      mask: StructMemory.of(maskBytes(bits, DATA_WORDS * 4)).words,
+      room: FIRST_ENTRIES,
+      table: this.#makeTable(FIRST_ENTRIES),
+    };
     this.#lengths = [...this.#lengths, length].sort((a, b) => b.bits - a.bits);
     return length;
   }
@@ -82,11 +88,4 @@ export class PrefixTable {
     for (let i = 0; i < DATA_WORDS; i++) this.#masked[i] = key[DATA_AT + i] & mask[i];
     return this.#masked;
   }
-}
-
-function maskOf(bits: number): Int32Array {
-  const { bytes, words } = new StructMemory(DATA_WORDS * 4);
-  bytes.fill(0xff, 0, bits >>> 3);
-  if (bits & 7) bytes[bits >>> 3] = 0xff00 >>> (bits & 7);
-  return words;
 }

@@ -6,6 +6,7 @@ import {
   aclKey,
   aclValue,
   controlValue,
+  FAMILY_BITS,
   prefixKey,
   realValue,
   serviceValue,
@@ -16,8 +17,6 @@ import {
 
 /** Four 32-bit words, as `core/address.ts` has them. */
 type Words = ArrayLike<number>;
-
-const FAMILY_BITS = 32;
 
 /** The 16 bytes of an address. */
 export function addressBytes(words: Words): Uint8Array {
@@ -51,6 +50,11 @@ export function vipValueOf(value: { index: number; flags: number; acl: number })
 /** `prefix` of the address's own bits: 0 to 128, an IPv4 network's being 96 to 128. */
 export function aclKeyOf(address: Words, family: 4 | 6, prefix: number): Uint8Array {
   return encoded(aclKey, { prefixBits: FAMILY_BITS + prefix, family, address: addressBytes(address) });
+}
+
+/** The mask that leaves of so many bytes the first `bits` bits. */
+export function maskBytes(bits: number, bytes: number): Uint8Array {
+  return Uint8Array.from({ length: bytes }, (_, i) => 0xff00 >> Math.min(8, Math.max(0, bits - i * 8)));
 }
 
 export function aclValueOf(permitted: number): Uint8Array {

@@ -3,10 +3,10 @@ export class StructMemory {
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
 
-  /** `length` and `at` are multiples of four, as the length of every key and value of a table is. */
-  constructor(length: number, memory: ArrayBufferLike = new ArrayBuffer(length), at = 0) {
-    this.bytes = new Uint8Array(memory, at, length);
-    this.words = new Int32Array(memory, at, length >> 2);
+  /** `length` is a multiple of four, as that of every key and value of a table. */
+  constructor(length: number) {
+    this.bytes = new Uint8Array(length);
+    this.words = new Int32Array(this.bytes.buffer);
   }
 
   /** A copy. */

@@ -3,8 +3,17 @@
  * last is kept, and looked up again when something else is asked for or the tables have changed. Hot path: positional numbers.
  */
 import { set16 } from '../frame/byte-order.js';
-import { copyAddress, littleEndian32, WHOLE_PREFIX } from './frame-words.js';
-import { prefixKey, VIP_ANY_PORT, VIP_HASH_PORTS, VIP_PREFIX, VIP_SILENT, vipKey, vipValue } from './layout.js';
+import { copyAddress, littleEndian32 } from './frame-words.js';
+import {
+  prefixKey,
+  VIP_ANY_PORT,
+  VIP_HASH_PORTS,
+  VIP_PREFIX,
+  VIP_SILENT,
+  vipKey,
+  vipValue,
+  WHOLE_PREFIX,
+} from './layout.js';
 import { StructMemory } from './struct-memory.js';
 import type { PathTables } from './tables.js';
 

@@ -3,7 +3,16 @@ import type { IpWords } from '../core/address.js';
 import { isV4 } from '../core/address.js';
 import { ADDRESS_BITS, type Vip, vipName } from '../core/vip.js';
 import { PROTOCOL } from '../frame/protocol.js';
-import { prefixKey, VIP_ANY_PORT, VIP_HASH_PORTS, VIP_PREFIX, VIP_SILENT, vipKey, vipValue } from './layout.js';
+import {
+  FAMILY_BITS,
+  prefixKey,
+  VIP_ANY_PORT,
+  VIP_HASH_PORTS,
+  VIP_PREFIX,
+  VIP_SILENT,
+  vipKey,
+  vipValue,
+} from './layout.js';
 import { addressWords, prefixKeyOf, prefixVipKeyOf, vipKeyOf, vipValueOf } from './record.js';
 import type { ControlTables } from './tables.js';
 
@@ -52,9 +61,6 @@ export class Numbers {
     this.#lowest = Math.min(this.#lowest, number);
   }
 }
-
-/** Before the address in the key of a prefix. */
-const FAMILY_BITS = 32;
 
 type Entries = Map<string, string>;
 

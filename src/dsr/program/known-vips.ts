@@ -5,8 +5,8 @@
  */
 import * as asm from '../../bpf/asm/index.js';
 import { type Cursor, equal, equal32, unequal32 } from '../../bpf/builder/index.js';
-import { prefixKey, VIP_ANY_PORT, VIP_PREFIX, vipKey, vipValue } from '../layout.js';
-import { prefixVipKeyOf } from '../record.js';
+import { FAMILY_BITS, prefixKey, VIP_ANY_PORT, VIP_PREFIX, vipKey, vipValue } from '../layout.js';
+import { maskBytes, prefixVipKeyOf } from '../record.js';
 import { span, type Workspace } from './workspace.js';
 
 const { r1, r2, r3 } = asm;
@@ -40,8 +40,6 @@ export interface KnownAddress {
 
 const ADDRESS_BYTES = vipKey.field.address.bytes;
 const ADDRESS_BITS = ADDRESS_BYTES * 8;
-/** Before the address in a prefix's key. */
-const FAMILY_BITS = 32;
 
 /** Beyond so many services comparing takes longer than looking up. */
 const MAX_KNOWN_SERVICES = 16;
@@ -124,14 +122,9 @@ export function demandKnownAddress(
   b.emit(asm.label(done));
 }
 
-/** The eight bytes from `offset` on of the mask that leaves an address its prefix. */
+/** From `offset` on the mask that leaves an address its prefix. */
 function maskOf({ bits }: KnownAddress, offset: number): DataView {
-  const mask = new DataView(new ArrayBuffer(8));
-  for (let byte = 0; byte < 8; byte++) {
-    const here = Math.max(0, Math.min(8, bits - (offset + byte) * 8));
-    mask.setUint8(byte, 0xff00 >>> here);
-  }
-  return mask;
+  return new DataView(maskBytes(bits, ADDRESS_BYTES).buffer, offset);
 }
 
 /** From r1 = port, protocol and family: puts what is known of the service on the stack, or ends with dropNoService. */

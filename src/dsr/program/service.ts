@@ -14,14 +14,12 @@ import {
   VIP_PREFIX,
   vipKey,
   vipValue,
+  WHOLE_PREFIX,
 } from '../layout.js';
 import { knownServiceStage } from './known-vips.js';
 import { field, OUTCOME_REGISTER, REAL, span, type Workspace } from './workspace.js';
 
 const { r0, r1, r2, r3 } = asm;
-
-/** Bits of a whole address in `acl`, the family's included. */
-const WHOLE_PREFIX = 32 + 128;
 
 /** Looks the service up, unless the program knows them all by heart. */
 export function serviceStage(w: Workspace): void {

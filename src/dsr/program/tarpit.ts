@@ -6,15 +6,13 @@ import { FRAGMENT_OFFSET, IPV4, IPV4_BYTES, MORE_FRAGMENTS } from '../../frame/i
 import { IPV6, IPV6_BYTES } from '../../frame/ipv6.js';
 import { PROTOCOL } from '../../frame/protocol.js';
 import { TCP, TCP_BYTES, TCP_FLAG } from '../../frame/tcp.js';
-import { aclKey, aclValue, controlValue, flowKey, OUTCOME, TARPIT_LIST } from '../layout.js';
+import { aclKey, aclValue, controlValue, flowKey, OUTCOME, TARPIT_LIST, WHOLE_PREFIX } from '../layout.js';
 import { TARPIT_WINDOW } from '../tarpit.js';
 import { readIpv4Rest } from './ip.js';
 import { END, field, PACKET, PAYLOAD, span, type Workspace, wire16, wire32 } from './workspace.js';
 
 const { r0, r1, r2, r3, r4, r5 } = asm;
 
-/** Bits of a whole address in `acl`, the family's included. */
-const WHOLE_PREFIX = 32 + 128;
 /** Time to live of what is answered here. */
 const ANSWER_TTL = 64;
 

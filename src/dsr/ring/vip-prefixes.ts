@@ -1,5 +1,5 @@
 /** The addresses and prefixes that the path knows as VIPs, learnt from what the controller writes to its tables. */
-import { prefixKey, VIP_PREFIX, VIP_SILENT, vipKey, vipValue } from '../layout.js';
+import { FAMILY_BITS, prefixKey, VIP_PREFIX, VIP_SILENT, vipKey, vipValue, WHOLE_PREFIX } from '../layout.js';
 import type { Write } from './ring-tables.js';
 
 export interface VipPrefix {
@@ -10,8 +10,7 @@ export interface VipPrefix {
   readonly address: Uint8Array;
 }
 
-/** Bits before the address in the key of a prefix, and those of an IPv4 address that are always the same. */
-const FAMILY_BITS = 32;
+/** Bits of an IPv4 address that are always the same. */
 const MAPPED_BITS = 96;
 
 export class VipPrefixes {
@@ -50,7 +49,7 @@ function prefixIn(write: Write): VipPrefix | undefined {
     case 'deleteVip': {
       const { address, portBe: port, protocol, family } = vipKey.decode(viewOf(write[1]), 0);
       if (port !== 0 || protocol !== 0 || (family & VIP_PREFIX) !== 0) return undefined;
-      return prefixOf(family, FAMILY_BITS + MAPPED_BITS + 32, address);
+      return prefixOf(family, WHOLE_PREFIX, address);
     }
     case 'setPrefix':
     case 'deletePrefix': {

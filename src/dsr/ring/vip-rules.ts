@@ -18,6 +18,7 @@ import { PROTOCOL } from '../../frame/protocol.js';
 import * as nft from '../../sys/nf-tables.js';
 import { NF_ACCEPT, NF_DROP, NFT_META_PKTTYPE, NFT_META_PROTOCOL } from '../../sys/uapi/nf-tables.js';
 import { PACKET_HOST } from '../../sys/uapi/packet.js';
+import { maskBytes } from '../record.js';
 import type { VipPrefix } from './vip-prefixes.js';
 
 /** Before everybody's filters, which begin at 0; who wants to see more than they do can still come before us. */
@@ -67,7 +68,7 @@ export function emptyTable(table: string, interfaceName: string): nft.NftMessage
 export function lengthOf(table: string, { family, bits }: VipPrefix): nft.NftMessage[] {
   const { etherType, destinationAt, bytes, key } = FAMILIES[family];
   const name = setOf({ family, bits });
-  const mask = bits === bytes * 8 ? [] : [nft.masked(maskOf(bits, bytes))];
+  const mask = bits === bytes * 8 ? [] : [nft.masked(maskBytes(bits, bytes))];
   return [
     nft.keySet({ table, name, key, keyBytes: bytes }, 1),
     nft.rule({ table, name: CHAIN }, [
@@ -93,8 +94,4 @@ export function leaveDiscovery(table: string, isLeft: boolean): nft.NftMessage {
 
 function isOfType(etherType: number): nft.Expression[] {
   return [nft.loadMeta(NFT_META_PROTOCOL), nft.is(Uint8Array.of(etherType >> 8, etherType & 0xff))];
-}
-
-function maskOf(bits: number, bytes: number): Uint8Array {
-  return Uint8Array.from({ length: bytes }, (_, i) => 0xff00 >> Math.min(8, Math.max(0, bits - i * 8)));
 }
