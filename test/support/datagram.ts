@@ -33,14 +33,12 @@ export async function datagramServer(t: Scene, script: DatagramServerScript = {}
   let port = script.port ?? 0;
 
   const revive = async () => {
-    socket = open(host);
+    socket = await until('the port is free', () => bound(port, host));
     socket.on('message', (question, from) => {
       senders.push(`${from.address} ${from.port}`);
       questions.push(question.toString('latin1', 0, 32));
       for (const bytes of answer(question)) socket?.send(bytes, from.port, from.address);
     });
-    socket.bind(port, host);
-    await once(socket, 'listening');
     port = socket.address().port;
   };
   const kill = async () => {
@@ -96,6 +94,20 @@ export async function datagramClient(t: Scene, port: number, from = '127.0.0.1')
     },
     close,
   };
+}
+
+/** While a server was away somebody who asks another may have been given its port: undefined until he has ended. */
+async function bound(port: number, host: string): Promise<Socket | undefined> {
+  const socket = open(host);
+  try {
+    socket.bind(port, host);
+    await once(socket, 'listening');
+    return socket;
+  } catch (error) {
+    socket.close();
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    return undefined;
+  }
 }
 
 function open(host: string): Socket {
